@@ -1,0 +1,5 @@
+import sys
+
+from jaxrain.cli import main
+
+sys.exit(main())

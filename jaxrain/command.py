@@ -1,0 +1,65 @@
+"""What every command shares: how it is started and how it fails. Imports nothing heavy."""
+
+import argparse
+import errno
+import sys
+from collections.abc import Callable, Sequence
+
+from jaxrain.errors import InputError
+
+# What the operating system refuses for reasons that a user can mend.
+_USER_OS_ERRORS = {
+    errno.ENOSPC: "no space left on the device; free some and run the same command again",
+    errno.EDQUOT: "the disk quota is used up; free some space and run the same command again",
+    errno.EACCES: "permission denied; check who owns the folder",
+    errno.EROFS: "the file system is read-only; choose another folder",
+}
+
+
+def add_config_arguments(parser: argparse.ArgumentParser, default: str | None = None) -> None:
+    """Adds `--config FILE` and any number of `section.key=value` to a parser."""
+    parser.add_argument(
+        "--config", metavar="FILE", default=default, help=f"YAML file (default: {default})"
+    )
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="section.key=value",
+        help="settings that replace the file's, for instance train.steps=100",
+    )
+
+
+def run_command(
+    run: Callable[[argparse.Namespace], int | None],
+    parser: argparse.ArgumentParser,
+    argv: Sequence[str] | None = None,
+) -> int:
+    """Parses `argv`, runs, and turns a user's error into one line on standard error.
+
+    Args:
+      run: does the work; returns an exit status (None means 0).
+      parser: the command's own.
+      argv: arguments without the program's name; None takes them from the process.
+
+    Returns:
+      0 where all that was asked is done, 2 after an error that a user can mend, 130 after Ctrl-C.
+    """
+    arguments = parser.parse_args(argv)
+    try:
+        return run(arguments) or 0
+    except InputError as error:
+        return _fail(parser, str(error))
+    except OSError as error:
+        if error.errno not in _USER_OS_ERRORS:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(parser, f"{where}{_USER_OS_ERRORS[error.errno]}")
+    except KeyboardInterrupt:
+        print(f"{parser.prog}: interrupted", file=sys.stderr)
+        return 130
+
+
+def _fail(parser: argparse.ArgumentParser, message: str) -> int:
+    one_line = " ".join(message.split())
+    print(f"{parser.prog}: error: {one_line}", file=sys.stderr)
+    return 2
