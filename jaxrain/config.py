@@ -1,0 +1,206 @@
+"""One configuration: the dataclasses that live beside their code, filled from YAML and words.
+
+`load_config` reads a file, lays `section.key=value` words over it and checks names and types;
+`save_config` writes the resolved whole, which is what a run folder keeps.
+"""
+
+import dataclasses
+import difflib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+from pydantic_core import ErrorDetails
+
+from jaxrain.errors import InputError
+from jaxrain.training.settings import TrainConfig
+
+PACKAGE = Path(__file__).parent
+# Installed, the configs lie inside the package; in a checkout, beside it.
+CONFIG_FOLDERS = (PACKAGE / "configs", PACKAGE.parent / "configs")
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class Config:
+    """All settings, one section a room.
+
+    Attributes:
+      train: optimisation, checkpoints, validation; see `jaxrain.training.settings`.
+    """
+
+    train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
+
+
+class _TextDates(yaml.SafeLoader):
+    """YAML whose dates stay text, because periods are text (`2022-07-01/2022-07-02`)."""
+
+
+_TextDates.yaml_implicit_resolvers = {
+    first: [(tag, regexp) for tag, regexp in rules if tag != "tag:yaml.org,2002:timestamp"]
+    for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def load_config(path: str | Path | None, overrides: Sequence[str] = ()) -> Config:
+    """Reads, overrides and checks the settings.
+
+    Args:
+      path: a YAML file, or the name of one that comes with jaxrain (`demo`,
+        `configs/demo.yaml`); None takes the defaults.
+      overrides: words `section.key=value`, the value in YAML (`data.levels=[850, 500]`); a later
+        word wins.
+
+    Returns:
+      The resolved settings.
+
+    Raises:
+      InputError: no such file, not YAML, an unknown key (names the nearest), or a value of the
+        wrong type or out of range (names its key).
+    """
+    values: dict[str, Any] = {}
+    if path is not None:
+        file = find_config(path)
+        values = _parse(file.read_text(encoding="utf-8"), str(file))
+    for word in overrides:
+        _override(values, word)
+    try:
+        return TypeAdapter(Config).validate_python(values)
+    except ValidationError as error:
+        raise InputError(_explain(error)) from None
+
+
+def find_config(path: str | Path) -> Path:
+    """The file that a user means by `path`: as it stands, or by name among those that come with us.
+
+    Raises:
+      InputError: there is none; names those that there are.
+    """
+    path = Path(path)
+    if path.is_file():
+        return path
+    if path.parent in (Path(), Path("configs")):
+        for folder in CONFIG_FOLDERS:
+            file = folder / path.with_suffix(".yaml").name
+            if file.is_file():
+                return file
+    names = sorted({file.stem for folder in CONFIG_FOLDERS for file in folder.glob("*.yaml")})
+    raise InputError(
+        f"no config file {path}; give a YAML file or one of the names {', '.join(names) or '-'}"
+    )
+
+
+def config_text(config: Config) -> str:
+    """The settings as YAML; `load_config` of it gives the same settings."""
+    values = TypeAdapter(Config).dump_python(config, mode="json")
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+
+
+def save_config(config: Config, path: Path) -> None:
+    """Writes the resolved settings beside `path` and renames, so no half file is ever seen."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(config_text(config), encoding="utf-8")
+    partial.replace(path)
+
+
+def first_difference(ours: Any, theirs: Any, ignore: Sequence[str] = ()) -> str | None:
+    """Says where two sections first differ, in the order of their fields.
+
+    Args:
+      ours: a section, or any value inside one.
+      theirs: the same of another configuration.
+      ignore: names of fields that may differ.
+
+    Returns:
+      `key: OURS here, THEIRS there`, or None where they agree.
+    """
+    for field in dataclasses.fields(ours):
+        if field.name in ignore:
+            continue
+        mine, other = getattr(ours, field.name), getattr(theirs, field.name)
+        if mine != other:
+            if dataclasses.is_dataclass(mine) and dataclasses.is_dataclass(other):
+                return f"{field.name}.{first_difference(mine, other)}"
+            return f"{field.name}: {mine} here, {other} there"
+    return None
+
+
+def _parse(text: str, origin: str) -> Any:
+    """YAML text -> nested dict; `origin` is what an error calls the text."""
+    try:
+        values = yaml.load(text, Loader=_TextDates)
+    except yaml.YAMLError as error:
+        raise InputError(f"{origin}: not YAML: {error}") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise InputError(
+            f"{origin}: expected sections (data:, model:, train:, ...), got {values!r}"
+        )
+    return values
+
+
+def _override(values: dict[str, Any], word: str) -> None:
+    """Sets one `section.key=value` inside `values`."""
+    name, equals, text = word.partition("=")
+    keys = name.strip().split(".")
+    if not equals or len(keys) < 2 or not all(keys):
+        raise InputError(f"'{word}': expected section.key=value, for instance train.steps=100")
+    inside = values
+    for key in keys[:-1]:
+        following = inside.get(key)
+        if following is None:
+            following = inside[key] = {}
+        if not isinstance(following, dict):
+            raise InputError(f"'{word}': {key} holds {following!r}, which has no keys inside")
+        inside = following
+    try:
+        inside[keys[-1]] = yaml.load(text, Loader=_TextDates)
+    except yaml.YAMLError:
+        raise InputError(f"'{word}': the value is not YAML; quote it") from None
+
+
+def _explain(error: ValidationError) -> str:
+    """The first of pydantic's findings, as one line; an unknown key goes before a wrong type."""
+    findings = error.errors(include_url=False)
+    findings.sort(key=lambda finding: finding["type"] != "unexpected_keyword_argument")
+    first = findings[0]
+    more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
+    return _explain_one(first) + more
+
+
+def _explain_one(finding: ErrorDetails) -> str:
+    name = ".".join(map(str, finding["loc"]))
+    if finding["type"] == "unexpected_keyword_argument":
+        return f"unknown key '{name}'; {_nearest(name)}"
+    message = finding["msg"].removeprefix("Value error, ")
+    if finding["type"] in ("missing", "value_error"):
+        return f"{name}: {message}"
+    return f"{name}={finding['input']!r}: {message[0].lower()}{message[1:]}"
+
+
+def _nearest(name: str) -> str:
+    """The known key that `name` was probably meant to be, or what its section has."""
+    names = list(_key_names(Config))
+    section, _, key = name.rpartition(".")
+    # First within the section, where a slip of the finger lands; then the same word elsewhere.
+    siblings = [known for known in names if known.rpartition(".")[0] == section]
+    close = difflib.get_close_matches(name, siblings, n=1, cutoff=0.7)
+    close += [known for known in names if known.rpartition(".")[2] == key]
+    if close:
+        return f"did you mean '{close[0]}'?"
+    if siblings:
+        return f"there are {', '.join(known.rpartition('.')[2] for known in siblings)}"
+    return f"there are {', '.join(field.name for field in dataclasses.fields(Config))}"
+
+
+def _key_names(section: Any, prefix: str = "") -> Iterator[str]:
+    """Dotted names of every key below a dataclass, also inside optional ones."""
+    for name, field in section.__pydantic_fields__.items():
+        yield prefix + name
+        for inner in (field.annotation, *get_args(field.annotation)):
+            if dataclasses.is_dataclass(inner):
+                yield from _key_names(inner, f"{prefix}{name}.")

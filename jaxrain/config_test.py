@@ -1,0 +1,101 @@
+import dataclasses
+
+import pytest
+
+from jaxrain.config import (
+    config_text,
+    find_config,
+    first_difference,
+    load_config,
+    save_config,
+)
+from jaxrain.errors import InputError
+
+
+def test_no_file_and_no_words_give_the_defaults():
+    assert load_config(None) == load_config(None, [])
+    assert load_config(None).train.batch_size > 0
+
+
+def test_resolved_text_is_a_fixed_point(tmp_path):
+    config = load_config(None, ["train.learning_rate=1e-6", "train.clip_norm=null"])
+    save_config(config, tmp_path / "deep" / "config.yaml")
+    assert load_config(tmp_path / "deep" / "config.yaml") == config
+    assert config_text(load_config(tmp_path / "deep" / "config.yaml")) == config_text(config)
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["config.yaml"]
+
+
+def test_words_go_over_the_file_and_the_last_word_wins(tmp_path):
+    file = tmp_path / "c.yaml"
+    file.write_text("train:\n  steps: 10\n  seed: 3\n")
+    train = load_config(file, ["train.steps=20", "train.steps=30"]).train
+    assert (train.steps, train.seed) == (30, 3)
+
+
+def test_a_number_without_a_dot_is_a_number(tmp_path):
+    # YAML 1.1 reads 1e-6 as text.
+    file = tmp_path / "c.yaml"
+    file.write_text("train:\n  learning_rate: 1e-6\n")
+    assert load_config(file).train.learning_rate == 1e-6
+
+
+def test_an_empty_file_gives_the_defaults(tmp_path):
+    (tmp_path / "c.yaml").write_text("# nothing\n")
+    assert load_config(tmp_path / "c.yaml") == load_config(None)
+
+
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [
+        ("train.stepz=1", "did you mean 'train.steps'"),
+        ("trian.steps=1", "did you mean 'train'"),
+        ("train.xyzzy=1", "batch_size"),
+        ("train.steps=many", "train.steps='many'"),
+        ("train.steps=0", "greater than or equal to 1"),
+        ("train.precision=float16", "'float32' or 'bfloat16'"),
+        ("train.learning_rate=nan", "train.learning_rate"),
+        ("train.steps", "section.key=value"),
+        ("steps=1", "section.key=value"),
+        ("train.steps=[1", "not YAML"),
+    ],
+)
+def test_a_wrong_word_is_named_with_its_remedy(word, says):
+    with pytest.raises(InputError) as caught:
+        load_config(None, [word])
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("- a\n", "expected sections"), ("train: [\n", "not YAML"), ("3", "sections")],
+)
+def test_a_file_that_is_no_config_is_named(tmp_path, text, says):
+    (tmp_path / "c.yaml").write_text(text)
+    with pytest.raises(InputError, match=says) as caught:
+        load_config(tmp_path / "c.yaml")
+    assert "c.yaml" in str(caught.value)
+
+
+def test_no_object_is_made_from_a_file(tmp_path):
+    (tmp_path / "c.yaml").write_text("train: !!python/object/apply:os.getcwd []\n")
+    with pytest.raises(InputError, match="not YAML"):
+        load_config(tmp_path / "c.yaml")
+
+
+def test_a_config_is_found_by_name_and_a_missing_one_is_told(tmp_path, monkeypatch):
+    folder = tmp_path / "configs"
+    folder.mkdir()
+    (folder / "tiny.yaml").write_text("")
+    monkeypatch.setattr("jaxrain.config.CONFIG_FOLDERS", (folder,))
+    assert find_config("tiny") == find_config("configs/tiny.yaml") == folder / "tiny.yaml"
+    with pytest.raises(InputError, match="tiny"):
+        find_config("huge")
+
+
+def test_first_difference_names_the_first_field_in_order():
+    ours = load_config(None).train
+    theirs = dataclasses.replace(ours, seed=7, batch_size=2)
+    assert first_difference(ours, ours) is None
+    assert first_difference(ours, theirs) == "batch_size: 16 here, 2 there"
+    assert first_difference(ours, theirs, ignore=("batch_size",)) == "seed: 0 here, 7 there"

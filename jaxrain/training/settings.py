@@ -1,0 +1,70 @@
+"""The settings of a training run. Imports nothing heavy."""
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+Count = Annotated[int, Field(ge=1)]
+CountOrNone = Annotated[int, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class TrainConfig:
+    """Section `train`. A step is one update of the weights with one global batch of patches.
+
+    Attributes:
+      run: folder of the run: config, checkpoints, metrics, pictures.
+      steps: updates in all.
+      minutes: aim for this many minutes of training instead: the speed is measured once, after
+        compilation, and `steps` becomes what fits (at most the `steps` given); the run's
+        config.yaml keeps the number, so going on after an interruption is exact.
+      batch_size: patches a step, over all devices and hosts.
+      learning_rate: its highest value, reached after the warm-up.
+      warmup_steps: steps of linear rise from 0, at most a tenth of `steps`.
+      final_learning_rate: share of `learning_rate` left at the end of the cosine.
+      weight_decay: AdamW's, on kernels only (not on biases and norms).
+      beta2: AdamW's second-moment decay per step.
+      clip_norm: gradients are scaled down to at most this global L2 norm; None: never.
+      ema_decay: per step, of the averaged weights that samples are made with; early on
+        min(ema_decay, (1 + step) / (10 + step)), so a short run averages over its last tenth.
+      seed: of initial weights, order of patches, noise and dropout.
+      precision: of the network's arithmetic; parameters, optimizer and loss are float32 always.
+      devices: how many of this machine's devices share the batch; None: all.
+      workers: processes that read batches (0: threads of this one).
+      checkpoint_every: steps between checkpoints; there is one at the end too.
+      keep_checkpoints: the newest so many stay.
+      log_every: steps between lines of metrics.jsonl, each a mean over those steps.
+      validate_every: steps between validations; 0: only at the end.
+      validation_cases: hours sampled in a validation; 0: no validation.
+      validation_members: members of each.
+      validation_steps: denoising steps of the sampler.
+      validation_size: pixels along the side of the window that is sampled, at most; the wettest
+        window of the hour is taken. None: the patch's size.
+    """
+
+    run: str = "runs/run"
+    steps: Count = 100_000
+    minutes: Positive | None = None
+    batch_size: Count = 16
+    learning_rate: Positive = 1e-4
+    warmup_steps: CountOrNone = 1000
+    final_learning_rate: Share = 0.0
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    beta2: Annotated[float, Field(gt=0, lt=1)] = 0.999
+    clip_norm: Positive | None = 1.0
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.9999
+    seed: CountOrNone = 0
+    precision: Literal["float32", "bfloat16"] = "float32"
+    devices: Count | None = None
+    workers: CountOrNone = 0
+    checkpoint_every: Count = 1000
+    keep_checkpoints: Count = 3
+    log_every: Count = 50
+    validate_every: CountOrNone = 0
+    validation_cases: CountOrNone = 2
+    validation_members: Annotated[int, Field(ge=2)] = 4
+    validation_steps: Count = 20
+    validation_size: Count | None = None
