@@ -1,0 +1,214 @@
+"""The diffusion process (Ho et al. 2020, arXiv:2006.11239): noising, training targets, loss, and
+what a prediction says about the clean field.
+
+Symbols: s = sqrt(alpha_bar), x = s x0 + sqrt(1 - s^2) eps, sigma = sqrt(1 - s^2) / s.
+"""
+
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+from pydantic import ConfigDict, Field, field_validator
+from pydantic.dataclasses import dataclass
+
+from jaxrain.diffusion.schedules import SCHEDULES, Schedule, buffers
+
+# (input [B, H, W, C + 1], s [B, 1]) -> prediction [B, H, W, 1]
+Network = Callable[[Array, Array], Array]
+# (x [B, H, W, 1], s [B, 1] or scalar) -> x0_hat [B, H, W, 1]
+Denoise = Callable[[Array, ArrayLike], Array]
+
+Prediction = Literal["eps", "v", "x0"]
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class DiffusionConfig:
+    """The process that is trained and sampled.
+
+    Attributes:
+      schedule: linear, quad, const, jsd, warmup10, warmup50 or cosine.
+      steps: T, steps of the schedule.
+      start: beta of the first step (linear, quad, warmup).
+      end: beta of the last step (linear, quad, const, warmup).
+      prediction: what the network outputs: eps (the noise), v (s eps - sqrt(1 - s^2) x0; Salimans
+        and Ho 2022, arXiv:2202.00512, eq. after 10) or x0.
+      loss: l2 or l1.
+      noise_levels: levels drawn in training: continuous (uniform t, then s uniform within its
+        step; Chen et al. 2020, arXiv:2009.00713) or lognormal (ln sigma normal; EDM).
+      p_mean: mean of ln(sigma) for lognormal, sigma relative to the scaled target.
+      p_std: standard deviation of ln(sigma) for lognormal.
+      weighting: weight per noise level: none or min_snr (arXiv:2303.09556).
+      min_snr_gamma: where min_snr caps the signal-to-noise ratio.
+    """
+
+    schedule: str = "cosine"
+    steps: Annotated[int, Field(ge=1)] = 2000
+    start: Annotated[float, Field(gt=0, le=1)] = 1e-4
+    end: Annotated[float, Field(gt=0, le=1)] = 2e-2
+    prediction: Prediction = "eps"
+    loss: Literal["l1", "l2"] = "l2"
+    noise_levels: Literal["continuous", "lognormal"] = "continuous"
+    p_mean: float = -1.2
+    p_std: Annotated[float, Field(gt=0)] = 1.2
+    weighting: Literal["none", "min_snr"] = "none"
+    min_snr_gamma: Annotated[float, Field(gt=0)] = 5.0
+
+    @field_validator("schedule")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in SCHEDULES:
+            raise ValueError(f"unknown schedule {name!r}, expected one of {', '.join(SCHEDULES)}")
+        return name
+
+
+def q_sample(x0: Array, s: ArrayLike, eps: Array) -> Array:
+    """Noises x0 to level s, which broadcasts against it (Ho et al. 2020, eq. 4)."""
+    s = jnp.asarray(s, x0.dtype)
+    return s * x0 + jnp.sqrt(1 - s * s) * eps
+
+
+def posterior(schedule: Schedule, x0: Array, x: Array, t: ArrayLike) -> tuple[Array, Array]:
+    """Mean and log variance of q(x_{t-1} | x_t, x0) (Ho et al. 2020, eq. 7).
+
+    Args:
+      schedule: of T steps.
+      x0: clean field.
+      x: noisy field at step t, same shape.
+      t: step in 1..T.
+
+    Returns:
+      Mean, shaped like x, and log variance, shaped like t, the variance floored at 1e-20.
+    """
+    arrays = buffers(schedule)
+
+    def at(name: str) -> Array:
+        return jnp.asarray(arrays[name], x.dtype)[jnp.asarray(t) - 1]
+
+    mean = at("posterior_mean_coef1") * x0 + at("posterior_mean_coef2") * x
+    return mean, at("posterior_log_variance_clipped")
+
+
+def draw_levels(key: Array, config: DiffusionConfig, schedule: Schedule, like: Array) -> Array:
+    """Noise levels for training, one per example: s [B, 1] in the dtype of `like` [B, ...]."""
+    shape, dtype = (like.shape[0], 1), like.dtype
+    if config.noise_levels == "lognormal":
+        ln_sigma = config.p_mean + config.p_std * jax.random.normal(key, shape, dtype)
+        return jax.lax.rsqrt(1 + jnp.exp(2 * ln_sigma))
+    key_t, key_s = jax.random.split(key)
+    t = jax.random.randint(key_t, shape, 1, schedule.steps + 1)
+    s = jnp.asarray(schedule.s, dtype)
+    return jax.random.uniform(key_s, shape, dtype, minval=s[t], maxval=s[t - 1])
+
+
+def training_loss(
+    network: Network,
+    config: DiffusionConfig,
+    schedule: Schedule,
+    key: Array,
+    x0: Array,
+    condition: Array,
+    mask: Array | None = None,
+) -> tuple[Array, dict[str, Array]]:
+    """Draws noise levels and noise, and scores the network's prediction.
+
+    Args:
+      network: (input [B, H, W, C + 1], s [B, 1]) -> [B, H, W, 1], condition first in the input.
+      config: of the process.
+      schedule: of the process.
+      key: jax PRNG key.
+      x0: [B, H, W, 1], the scaled target; any number where mask is 0.
+      condition: [B, H, W, C].
+      mask: [B, H, W, 1], 1 where x0 is known, or None where it is everywhere.
+
+    Returns:
+      The mean over known values of the weighted loss, and {"s": [B, 1], "per_example": [B],
+      "known": share of known values} beside it; per_example is unweighted.
+    """
+    key_s, key_eps = jax.random.split(key)
+    s = draw_levels(key_s, config, schedule, x0)
+    eps = jax.random.normal(key_eps, x0.shape, x0.dtype)
+    return loss_at(network, config, x0, condition, s, eps, mask)
+
+
+def loss_at(
+    network: Network,
+    config: DiffusionConfig,
+    x0: Array,
+    condition: Array,
+    s: Array,
+    eps: Array,
+    mask: Array | None = None,
+) -> tuple[Array, dict[str, Array]]:
+    """`training_loss` at given levels s [B, 1] and noise eps [B, H, W, 1]."""
+    mask = jnp.ones_like(x0) if mask is None else mask
+    level = s[:, :, None, None]  # [B, 1, 1, 1]
+    x = q_sample(x0, level, eps)
+    target = _target(config.prediction, x0, eps, level)
+    error = network(jnp.concatenate([condition, x], -1), s) - target
+    # where, and not a product: a missing target may be NaN.
+    cost = jnp.where(mask > 0, jnp.abs(error) if config.loss == "l1" else jnp.square(error), 0)
+    known = jnp.sum(mask > 0, (1, 2, 3), dtype=cost.dtype)
+    total = jnp.sum(cost, (1, 2, 3))
+    weight = _weight(config, s[:, 0])
+    loss = jnp.sum(weight * total) / jnp.maximum(jnp.sum(known), 1)
+    aux = {
+        "s": s,
+        "per_example": total / jnp.maximum(known, 1),
+        "known": jnp.sum(known) / x0.size,
+    }
+    return loss, aux
+
+
+def _target(prediction: Prediction, x0: Array, eps: Array, s: Array) -> Array:
+    match prediction:
+        case "eps":
+            return eps
+        case "v":
+            return s * eps - jnp.sqrt(1 - s * s) * x0
+        case "x0":
+            return x0
+
+
+def _weight(config: DiffusionConfig, s: Array) -> Array:
+    """Hang et al. 2023 (arXiv:2303.09556), section 3.4: min(SNR, gamma) on x0, as each target's."""
+    if config.weighting == "none":
+        return jnp.ones_like(s)
+    snr = s * s / jnp.maximum(1 - s * s, jnp.finfo(s.dtype).eps)
+    capped = jnp.minimum(snr, config.min_snr_gamma)
+    match config.prediction:
+        case "eps":
+            return capped / jnp.maximum(snr, jnp.finfo(s.dtype).tiny)
+        case "v":
+            return capped / (snr + 1)
+        case "x0":
+            return capped
+
+
+def denoiser(network: Network, condition: Array, config: DiffusionConfig) -> Denoise:
+    """Turns a network into denoise(x, s) -> x0_hat, whatever it predicts.
+
+    Args:
+      network: (input [B, H, W, C + 1], s [B, 1]) -> [B, H, W, 1].
+      condition: [B, H, W, C].
+      config: of the process; its prediction is used.
+
+    Returns:
+      A function of x [B, H, W, 1] and s ([B, 1] or a scalar).
+    """
+
+    def denoise(x: Array, s: ArrayLike) -> Array:
+        s = jnp.broadcast_to(jnp.asarray(s, x.dtype), (x.shape[0], 1))
+        output = network(jnp.concatenate([condition, x], -1), s)
+        level = s[:, :, None, None]
+        match config.prediction:
+            case "eps":
+                return (x - jnp.sqrt(1 - level * level) * output) / level
+            case "v":
+                return level * x - jnp.sqrt(1 - level * level) * output
+            case "x0":
+                return output
+
+    return denoise
