@@ -1,0 +1,153 @@
+"""Predictors in GRIB: fields of either edition gathered to arrays over time and level."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from jaxrain.errors import InputError
+from jaxrain.weather.accumulation import Sum, hourly
+from jaxrain.weather.grib import Header, fields
+from jaxrain.weather.variables import VARIABLES, canonical_name, on_levels, to_canonical
+
+_Key = tuple[np.datetime64, float]
+
+
+def read_axes(path: Path) -> tuple[dict[str, xr.DataArray], list[str]]:
+    """The predictors with values of no meaning, for their axes; and names of what else is there.
+
+    Raises:
+      InputError: the file is not whole or holds a grid that isn't regular.
+    """
+    by_name: dict[str, list[Header]] = {}
+    others: list[str] = []
+    for header, _ in fields(path):
+        name = _predictor(header)
+        if name is not None:
+            by_name.setdefault(name, []).append(header)
+        elif header.name not in others:
+            others.append(header.name)
+    axes = {}
+    for name, headers in by_name.items():
+        sample = headers[0]
+        levels = np.array(list(dict.fromkeys(each.level for each in headers)))
+        times = np.unique(np.array([each.valid for each in headers])).astype("datetime64[ns]")
+        coords = {"time": times, "latitude": sample.latitude, "longitude": sample.longitude}
+        dims = ["time", "latitude", "longitude"]
+        if on_levels(name):
+            coords["level"] = levels
+            dims.insert(1, "level")
+        shape = tuple(len(coords[dim]) for dim in dims)
+        axes[name] = xr.DataArray(np.broadcast_to(np.float32(0), shape), coords, dims)
+    return axes, others
+
+
+def read_fields(
+    path: Path, pick: Callable[[str, xr.DataArray], xr.DataArray | None]
+) -> dict[str, xr.DataArray]:
+    """The predictors of a GRIB file in canonical units.
+
+    Args:
+      path: a GRIB file.
+      pick: takes our name of a variable and an array with its axes; returns the part to load, or
+        None. Values come from the messages that the part's levels need.
+
+    Returns:
+      By our names; float32; only hours that have all the picked levels.
+
+    Raises:
+      InputError: the file is not whole, two messages disagree about a field, a variable is on two
+        grids, or rain isn't a sum of one hour and can't be differenced to it.
+    """
+    axes, _ = read_axes(path)
+    parts = {name: part for name, array in axes.items() if (part := pick(name, array)) is not None}
+    levels = {
+        name: {float(level) for level in part["level"].values} if on_levels(name) else {0.0}
+        for name, part in parts.items()
+    }
+    found: dict[str, dict[_Key, np.ndarray]] = {name: {} for name in parts}
+    sums: list[Sum] = []
+    for header, decode in fields(path):
+        name = _predictor(header)
+        if name not in parts or (on_levels(name) and header.level not in levels[name]):
+            continue
+        where = f"{path}: message {header.number}"
+        _check_field(header, axes[name], name, where)
+        values = to_canonical(name, decode(), header.units, where)
+        if VARIABLES[name].cell_methods == "time: sum":
+            sums.append(_sum(header, values, where))
+        else:
+            _keep(found[name], (header.valid, header.level), values, where)
+    for end, rain in hourly(sums).items():
+        found["tp"][end, 0.0] = rain
+    return {name: pick_values(axes[name], found[name], part, path) for name, part in parts.items()}
+
+
+def pick_values(
+    axes: xr.DataArray, values: dict[_Key, np.ndarray], part: xr.DataArray, path: Path
+) -> xr.DataArray:
+    """Stacks the hours that are whole and crops them as `part` is cropped."""
+    leveled = "level" in part.dims
+    wanted = [float(level) for level in part["level"].values] if leveled else [0.0]
+    times = sorted({time for time, _ in values})
+    whole = [time for time in times if all((time, level) in values for level in wanted)]
+    if not whole:
+        raise InputError(f"{path}: no hour has {part.name} on all the levels {wanted} hPa")
+    stack = np.stack([[values[time, level] for level in wanted] for time in whole])
+    rows = _positions(axes["latitude"].values, part["latitude"].values)
+    columns = _positions(axes["longitude"].values, part["longitude"].values, period=360.0)
+    stack = stack[:, :, rows][..., columns]
+    coords = {dim: part[dim].values for dim in part.dims if dim != "time"}
+    coords["time"] = np.array(whole).astype("datetime64[ns]")
+    return xr.DataArray(stack if leveled else stack[:, 0], coords, part.dims, name=part.name)
+
+
+def _predictor(header: Header) -> str | None:
+    name = canonical_name(header.name)
+    if name is None or (on_levels(name) and header.level_type != "isobaricInhPa"):
+        return None
+    return name
+
+
+def _check_field(header: Header, axes: xr.DataArray, name: str, where: str) -> None:
+    if header.member:
+        raise InputError(
+            f"{where}: {name} is member {header.member} of an ensemble, expected one analysis or "
+            "forecast; keep one member in the file"
+        )
+    for axis in ("latitude", "longitude"):
+        ours, theirs = axes[axis].values, getattr(header, axis)
+        if ours.shape != theirs.shape or np.abs(ours - theirs).max() > 1e-4:
+            raise InputError(
+                f"{where}: {name} is on another grid ({len(header.latitude)} x "
+                f"{len(header.longitude)}) than the messages before "
+                f"({axes.sizes['latitude']} x {axes.sizes['longitude']}); split the file"
+            )
+
+
+def _sum(header: Header, values: np.ndarray, where: str) -> Sum:
+    # ERA5 (class ea) sums single hours, whether its messages say so or hold the step alone; other
+    # forecasts that hold the step alone sum from their start.
+    start = header.start_hours
+    if start is None:
+        start = header.end_hours - 1.0 if header.mars_class == "ea" else 0.0
+    length = np.timedelta64(round((header.end_hours - start) * 3600), "s")
+    return Sum(header.valid - length, header.valid, values, where)
+
+
+def _keep(found: dict[_Key, np.ndarray], key: _Key, values: np.ndarray, where: str) -> None:
+    if key in found and not np.array_equal(found[key], values, equal_nan=True):
+        raise InputError(
+            f"{where}: another message holds other values for {key[0]} on {key[1]:g} hPa; keep one "
+            "forecast in the file"
+        )
+    found[key] = values
+
+
+def _positions(axis: np.ndarray, wanted: Iterable[float], period: float | None = None) -> list[int]:
+    def distance(value: float) -> np.ndarray:
+        away = np.abs(axis - value)
+        return away if period is None else np.minimum(away % period, -away % period)
+
+    return [int(np.argmin(distance(value))) for value in wanted]

@@ -1,0 +1,137 @@
+"""Predictors in NetCDF: both forms of the Climate Data Store, short and long names."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from jaxrain.errors import InputError
+from jaxrain.weather.netcdf import open_netcdf, whole_minutes
+from jaxrain.weather.variables import VARIABLES, canonical_name, spell_units, to_canonical
+
+# What files call our dimensions: the store's old form, its new one, CF's and cfgrib's words.
+DIMENSIONS = {
+    "time": ("time", "valid_time"),
+    "level": ("level", "pressure_level", "isobaricInhPa", "plev", "levels"),
+    "latitude": ("latitude", "lat"),
+    "longitude": ("longitude", "lon"),
+}
+_PRESSURE_FACTORS = {"Pa": 0.01, "hPa": 1.0, "millibars": 1.0, "mbar": 1.0, "mb": 1.0}
+
+
+def read_fields(
+    path: Path, pick: Callable[[str, xr.DataArray], xr.DataArray | None]
+) -> dict[str, xr.DataArray]:
+    """The predictors of a NetCDF file in canonical units, not yet turned.
+
+    Args:
+      path: a NetCDF file.
+      pick: takes our name of a variable and its array, not loaded, with dims (time, [level,]
+        latitude, longitude) and levels in hPa; returns the part to load, or None.
+
+    Returns:
+      By our names; float32.
+
+    Raises:
+      InputError: the file can't be read, or a variable has units or axes that we don't know.
+    """
+    found: dict[str, xr.DataArray] = {}
+    with open_netcdf(path) as dataset:
+        for name, array in _predictors(dataset, path).items():
+            part = pick(name, array)
+            if part is not None:
+                units = str(array.attrs.get("units", ""))
+                found[name] = part.copy(data=to_canonical(name, part.values, units, str(path)))
+    return found
+
+
+def read_axes(path: Path) -> tuple[dict[str, xr.DataArray], list[str]]:
+    """The predictors with values of no meaning, for their axes; and names of what else is there."""
+    with open_netcdf(path) as dataset:
+        predictors = _predictors(dataset, path)
+        ours = {array.attrs["file_name"] for array in predictors.values()}
+        axes = {
+            name: xr.DataArray(
+                np.broadcast_to(np.float32(0), array.shape), array.coords, array.dims
+            )
+            for name, array in predictors.items()
+        }
+        return axes, [str(name) for name in dataset.data_vars if str(name) not in ours]
+
+
+def _predictors(dataset: xr.Dataset, path: Path) -> dict[str, xr.DataArray]:
+    found: dict[str, xr.DataArray] = {}
+    for file_name, array in _renamed(dataset).data_vars.items():
+        name = canonical_name(str(file_name))
+        if name is None:
+            continue
+        if name in found:
+            raise InputError(
+                f"{path}: holds {name} twice, as {found[name].attrs['file_name']} and as "
+                f"{file_name}; keep one of them"
+            )
+        found[name] = _canonical_axes(array, name, path).assign_attrs(
+            file_name=str(file_name), units=array.attrs.get("units", "")
+        )
+    return found
+
+
+def _renamed(dataset: xr.Dataset) -> xr.Dataset:
+    present = {*dataset.dims, *dataset.coords}
+    names = {
+        alias: ours
+        for ours, aliases in DIMENSIONS.items()
+        for alias in aliases
+        if alias != ours and alias in present and ours not in present
+    }
+    return dataset.rename(names)
+
+
+def _canonical_axes(array: xr.DataArray, name: str, path: Path) -> xr.DataArray:
+    if "expver" in array.dims:
+        array = _merge_streams(array)
+    for dimension in ("number", "step", "realization", "height", "surface"):
+        if array.sizes.get(dimension) == 1:
+            array = array.isel({dimension: 0})
+    for dimension in ("time", *(["level"] if VARIABLES[name].on_levels else [])):
+        if dimension not in array.dims and dimension in array.coords:
+            array = array.expand_dims(dimension)
+    dims = ("time", "level", "latitude", "longitude")
+    if not VARIABLES[name].on_levels:
+        dims = ("time", "latitude", "longitude")
+    if set(array.dims) != set(dims):
+        raise InputError(
+            f"{path}: {array.name} has dimensions {tuple(map(str, array.dims))}, expected "
+            f"{', '.join(dims)}; rename or select them"
+        )
+    array = array.transpose(*dims)
+    missing = [dim for dim in dims if dim not in array.coords]
+    if missing:
+        raise InputError(
+            f"{path}: {array.name} has no coordinate {missing[0]}; write its values to the file"
+        )
+    if not np.issubdtype(array["time"].dtype, np.datetime64):
+        raise InputError(f"{path}: time is not a date, expected units like 'hours since ...'")
+    if "level" in dims:
+        array = array.assign_coords(level=_hectopascal(array["level"], path))
+    coords = {dim: (dim, np.asarray(array[dim].values)) for dim in dims}
+    coords["time"] = ("time", whole_minutes(coords["time"][1]))
+    return xr.DataArray(array.variable, coords=coords, name=name)
+
+
+def _hectopascal(level: xr.DataArray, path: Path) -> tuple[str, np.ndarray]:
+    units = str(level.attrs.get("units", "hPa"))
+    factor = _PRESSURE_FACTORS.get(spell_units(units))
+    if factor is None:
+        raise InputError(f"{path}: levels have units '{units}', expected hPa or Pa")
+    return "level", np.asarray(level.values, np.float64) * factor
+
+
+def _merge_streams(array: xr.DataArray) -> xr.DataArray:
+    """ERA5 (expver 1), and ERA5T (5) where ERA5 is not out yet and filled with NaN."""
+    streams = [array.isel(expver=index, drop=True) for index in np.argsort(array["expver"].values)]
+    merged = streams[0]
+    for other in streams[1:]:
+        merged = merged.fillna(other)
+    return merged.assign_attrs(array.attrs)

@@ -1,0 +1,227 @@
+"""Predictors of a GRIB or NetCDF file as one canonical Dataset.
+
+Canonical: dims (time, level, latitude, longitude); u, v [m s-1], t [K], r [%], z [m2 s-2] on
+levels in hPa; tp [mm] without levels, the sum of the hour that ends at its time; time in UTC;
+latitude descending, longitude ascending; float32.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from jaxrain.errors import InputError
+from jaxrain.weather import coarse_grib, coarse_netcdf
+from jaxrain.weather.levels import level_weights
+from jaxrain.weather.netcdf import file_kind
+from jaxrain.weather.region import Box, crop, upright
+from jaxrain.weather.variables import VARIABLES, check_predictors, on_levels
+
+# Rain a hair below zero is what packing leaves of zero, mm.
+_PACKING_MM = 0.05
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What a file holds, without its values.
+
+    Attributes:
+      path: the file.
+      kind: 'grib' or 'netcdf'.
+      levels: from our name of each predictor to its levels in hPa, () where it has none.
+      times: valid times of each predictor, UTC, datetime64[ns], ascending.
+      shape: (H, W) of the grid; None where no predictor is there.
+      others: names of what is no predictor of ours.
+    """
+
+    path: Path
+    kind: str
+    levels: dict[str, tuple[float, ...]]
+    times: dict[str, np.ndarray]
+    shape: tuple[int, int] | None
+    others: tuple[str, ...]
+
+    def __str__(self) -> str:
+        parts = [
+            name + (f" on {', '.join(f'{level:g}' for level in levels)} hPa" if levels else "")
+            for name, levels in self.levels.items()
+        ]
+        if self.others:
+            parts.append(f"{', '.join(self.others)} (no predictors)")
+        return "; ".join(parts) or "no field at all"
+
+
+def inventory(path: str | Path) -> Inventory:
+    """What a GRIB or NetCDF file holds.
+
+    Raises:
+      InputError: the file is not whole, or not one that we can read; see `read_coarse`.
+    """
+    path = Path(path)
+    kind = _kind(path)
+    if kind == "grib":
+        axes, others = coarse_grib.read_axes(path)
+    else:
+        axes, others = coarse_netcdf.read_axes(path)
+    shapes = {(each.sizes["latitude"], each.sizes["longitude"]) for each in axes.values()}
+    return Inventory(
+        path=path,
+        kind=kind,
+        levels={
+            name: tuple(float(level) for level in each["level"].values) if on_levels(name) else ()
+            for name, each in axes.items()
+        },
+        times={name: np.unique(each["time"].values) for name, each in axes.items()},
+        shape=next(iter(shapes)) if len(shapes) == 1 else None,
+        others=tuple(others),
+    )
+
+
+def read_coarse(
+    path: str | Path,
+    *,
+    variables: Sequence[str],
+    levels: Sequence[int],
+    region: Box | None = None,
+    interpolate_levels: bool = False,
+    partial: bool = False,
+) -> xr.Dataset:
+    """Reads predictors.
+
+    Args:
+      path: GRIB (either edition) or NetCDF.
+      variables: our names, see `jaxrain.weather.variables.PREDICTORS`.
+      levels: hPa, in the order that the result has.
+      region: box to crop to; one cell around it is kept, so that its rim can be interpolated.
+      interpolate_levels: makes a missing level from its neighbours, linear in log(pressure).
+      partial: takes those of the variables that the file has, for files of one variable each that
+        are merged later. Hours that one of them lacks are then NaN in it.
+
+    Returns:
+      A canonical Dataset. Without `partial`, hours that lack a variable or level are left out, and
+      the attribute `incomplete_hours` lists them.
+
+    Raises:
+      InputError: the file is not whole, lacks a variable or level (named beside what it has), is
+        on another grid, has unknown units, or holds rain that isn't a sum of one hour.
+    """
+    path = Path(path)
+    check_predictors(variables)
+    has = inventory(path)
+    present = [name for name in variables if name in has.levels]
+    lacking = [name for name in variables if name not in has.levels]
+    if (lacking and not partial) or not present:
+        raise InputError(
+            f"{path}: lacks {', '.join(lacking)}; it holds {has}; drop "
+            f"{'it' if len(lacking) == 1 else 'them'} from data.variables or add files with it"
+        )
+    weights = {
+        name: level_weights(
+            levels, has.levels[name], interpolate=interpolate_levels, what=f"{path}: {name}"
+        )
+        for name in present
+        if on_levels(name)
+    }
+
+    def pick(name: str, array: xr.DataArray) -> xr.DataArray | None:
+        if name not in present:
+            return None
+        if name in weights:
+            array = array.isel(level=np.flatnonzero(weights[name].any(axis=0)))
+        boxed = crop(upright(array.to_dataset(name=name), str(path)), region, str(path), margin=1)
+        return boxed[name]
+
+    read = coarse_grib.read_fields if has.kind == "grib" else coarse_netcdf.read_fields
+    arrays = read(path, pick)
+    for name, weight in weights.items():
+        arrays[name] = _mix(arrays[name], weight[:, weight.any(axis=0)], levels)
+    return _joined(arrays, present, path, partial=partial)
+
+
+def _kind(path: Path) -> str:
+    kind = file_kind(path)
+    if kind == "npy":
+        raise InputError(f"{path}: is a .npy array, expected GRIB or NetCDF with named variables")
+    return kind
+
+
+def _mix(array: xr.DataArray, weights: np.ndarray, levels: Sequence[int]) -> xr.DataArray:
+    # A weight of one is a copy to the bit, so that uninterpolated levels stay the file's.
+    mixed = [
+        array.isel(level=int(np.argmax(row)))
+        if row.max() == 1.0
+        else (array * xr.DataArray(row, dims="level")).sum("level", skipna=False)
+        for row in weights
+    ]
+    joined = xr.concat(mixed, dim="level", coords="minimal", compat="override", join="exact")
+    return (
+        joined.assign_coords(level=("level", np.asarray(levels)))
+        .transpose("time", "level", "latitude", "longitude")
+        .astype(np.float32)
+    )
+
+
+def _joined(
+    arrays: dict[str, xr.DataArray], names: Sequence[str], path: Path, *, partial: bool
+) -> xr.Dataset:
+    _check_one_grid(arrays, path)
+    arrays = {name: _clean(name, _sorted_hours(arrays[name], name, path)) for name in names}
+    times = [arrays[name]["time"].values for name in names]
+    every = np.unique(np.concatenate(times))
+    kept = every if partial else every[np.all([np.isin(every, each) for each in times], axis=0)]
+    if kept.size == 0:
+        raise InputError(
+            f"{path}: no hour holds all of {', '.join(names)}; "
+            + "; ".join(f"{name} {_span(arrays[name]['time'].values)}" for name in names)
+        )
+    dataset = xr.Dataset(
+        {name: arrays[name].reindex(time=kept).assign_attrs(attributes(name)) for name in names}
+    )
+    lost = np.setdiff1d(every, kept)
+    if lost.size:
+        dataset.attrs["incomplete_hours"] = " ".join(np.datetime_as_string(lost, unit="m"))
+    return dataset
+
+
+def attributes(name: str) -> dict[str, str]:
+    """CF attributes of a variable by our name."""
+    variable = VARIABLES[name]
+    return {
+        "standard_name": variable.standard_name,
+        "long_name": variable.long_name,
+        "units": variable.units,
+        "cell_methods": variable.cell_methods,
+    }
+
+
+def _check_one_grid(arrays: dict[str, xr.DataArray], path: Path) -> None:
+    names = list(arrays)
+    for name in names[1:]:
+        for axis in ("latitude", "longitude"):
+            first, other = arrays[names[0]][axis].values, arrays[name][axis].values
+            if first.shape != other.shape or np.abs(first - other).max() > 1e-4:
+                raise InputError(
+                    f"{path}: {names[0]} and {name} are on different grids, expected one; "
+                    "regrid the file or split it"
+                )
+            arrays[name] = arrays[name].assign_coords({axis: first})
+
+
+def _sorted_hours(array: xr.DataArray, name: str, path: Path) -> xr.DataArray:
+    times = array["time"].values
+    if np.unique(times).size != times.size:
+        raise InputError(f"{path}: {name} holds an hour twice; keep one of them")
+    return array.isel(time=np.argsort(times))
+
+
+def _clean(name: str, array: xr.DataArray) -> xr.DataArray:
+    if VARIABLES[name].cell_methods != "time: sum":
+        return array
+    return array.where(~((array < 0.0) & (array > -_PACKING_MM)), np.float32(0.0))
+
+
+def _span(times: np.ndarray) -> str:
+    ends = np.datetime_as_string(times[[0, -1]], unit="h")
+    return f"from {ends[0]} to {ends[1]}"
