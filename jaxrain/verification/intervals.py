@@ -1,0 +1,93 @@
+"""How sure a score is: bootstrap over blocks of neighbouring hours."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from jaxrain.verification.points import Sums
+
+# Rain of one hour is much like that of the next, so hours are drawn in blocks: whole days where
+# there are enough to draw from, else stretches of about a storm cell's life.
+_DAYS_ENOUGH = 10
+_LONG_HOURS, _SHORT_HOURS = 24, 3
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Hours grouped for drawing.
+
+    Attributes:
+      hours: length of a block [h].
+      count: how many blocks there are.
+      of: which block each field belongs to, shape [fields].
+    """
+
+    hours: int
+    count: int
+    of: np.ndarray
+
+
+def blocks(times: np.ndarray) -> Blocks:
+    """Groups fields by the block of hours they lie in, whatever area they show.
+
+    Fields of one hour fall into one block even when they show different areas, since one weather
+    may have made both: the intervals are rather too wide than too narrow.
+
+    Args:
+      times: end of each field's hour, datetime64, shape [fields].
+    """
+    # An hour's sum is named for its end: 00 UTC belongs to the day before.
+    hour = times.astype("datetime64[h]").astype(np.int64) - 1
+    length = _LONG_HOURS if len(np.unique(hour // _LONG_HOURS)) >= _DAYS_ENOUGH else _SHORT_HOURS
+    names, of = np.unique(hour // length, return_inverse=True)
+    return Blocks(hours=length, count=len(names), of=of)
+
+
+def draw(grouped: Blocks, *, draws: int, seed: int) -> np.ndarray:
+    """How often each field counts in each bootstrap draw of blocks with replacement.
+
+    Args:
+      grouped: from `blocks`.
+      draws: how many.
+      seed: of the draws; the same for every forecast, so that differences are paired.
+
+    Returns:
+      Weights, shape [draws, fields].
+
+    References:
+      Efron, B. and Tibshirani, R. J. (1993), An Introduction to the Bootstrap, section 8.6.
+    """
+    even = np.full(grouped.count, 1 / grouped.count)
+    times = np.random.default_rng(seed).multinomial(grouped.count, even, draws)
+    return times[:, grouped.of].astype(np.float64)
+
+
+def total(sums: Sums, weights: np.ndarray) -> Sums:
+    """Weighted sums over fields.
+
+    Args:
+      sums: by name, each of shape [fields, ...].
+      weights: shape [draws, fields], or [fields] for one sum.
+
+    Returns:
+      By name, each of shape [draws, ...] or [...].
+    """
+    return {name: np.tensordot(weights, each, 1) for name, each in sums.items()}
+
+
+def interval(value: np.ndarray, draws: np.ndarray, grouped: Blocks) -> dict[str, float | None]:
+    """A score with its 95 % interval (percentiles of the draws).
+
+    Args:
+      value: the score of all hours, shape [].
+      draws: the score of each draw, shape [draws]; NaN where a draw says nothing of it.
+      grouped: the blocks drawn from; of a single one no interval can be told.
+
+    Returns:
+      `value`, `low` and `high`; None where not known.
+    """
+    known = draws[np.isfinite(draws)]
+    low, high = None, None
+    if grouped.count > 1 and np.isfinite(value) and len(known):
+        low, high = (float(end) for end in np.percentile(known, (2.5, 97.5)))
+    return {"value": float(value) if np.isfinite(value) else None, "low": low, "high": high}

@@ -1,0 +1,109 @@
+import numpy as np
+import pytest
+import xarray as xr
+from scores.categorical import ThresholdEventOperator
+
+from jaxrain.verification import metrics
+from jaxrain.verification.fractions import WINDOWS_KM
+from jaxrain.verification.metrics import hour_sums, scores
+from jaxrain.verification.points import THRESHOLDS_MM
+from jaxrain.verification.spectra import wavelengths
+
+WAVES = wavelengths([64.0], [1.0])
+
+
+def rain(rng, *shape):
+    return (rng.gamma(0.4, 6, shape) * (rng.random(shape) < 0.6)).astype(np.float32)
+
+
+def scored(members, truth):
+    return scores(hour_sums(members, truth, 1.0, WAVES), WAVES)
+
+
+@pytest.fixture(scope="module")
+def exchangeable():
+    fields = rain(np.random.default_rng(0), 9, 64, 64)
+    return fields[1:], fields[0]
+
+
+def test_each_score_has_a_meaning(exchangeable):
+    names = set(scored(*exchangeable))
+    by_threshold = {f"{n}_{t:g}mm" for n in metrics.THRESHOLD_MEANINGS for t in THRESHOLDS_MM}
+    by_window = {
+        f"{n}_{t:g}mm_{w}km"
+        for n in metrics.FRACTION_MEANINGS
+        for t in THRESHOLDS_MM
+        for w in WINDOWS_KM
+    }
+    assert names == set(metrics.MEANINGS) | by_threshold | by_window
+
+
+def test_a_perfect_forecast(exchangeable):
+    _, truth = exchangeable
+    found = scored(truth[None], truth)
+    for name in ("crps_mm", "mae_mm", "rmse_mm", "bias_mm", "brier_1mm", "spectrum_max_db"):
+        assert found[name] == pytest.approx(0, abs=1e-6), name
+    perfect = ("csi_1mm", "frequency_bias_5mm", "member_csi_10mm", "wet_area_ratio", "p99_ratio")
+    for name in (*perfect, "p99.9_ratio", "fss_1mm_1km", "member_fss_5mm_31km"):
+        assert found[name] == pytest.approx(1), name
+    assert np.isnan(found["spread_skill"])
+
+
+def test_members_drawn_as_the_truth_is_have_its_spread_spectrum_and_extremes(exchangeable):
+    found = scored(*exchangeable)
+    assert found["spread_skill"] == pytest.approx(1, abs=0.05)
+    assert found["wet_area_ratio"] == pytest.approx(1, abs=0.03)
+    assert found["p99_ratio"] == pytest.approx(1, abs=0.1)
+    assert found["log_spectral_distance_db"] < 2
+    assert found["effective_resolution_km"] == pytest.approx(WAVES[-1])
+
+
+def test_a_constant_error_is_bias_and_root_mean_square():
+    truth = np.full((64, 64), 2.0)
+    found = scored(np.full((3, 64, 64), 5.0), truth)
+    assert found["bias_mm"] == pytest.approx(3)
+    assert found["rmse_mm"] == pytest.approx(3)
+    assert found["crps_mm"] == pytest.approx(3)
+    assert found["frequency_bias_1mm"] == pytest.approx(1)
+    assert found["spread_skill"] == pytest.approx(0)
+
+
+def test_yes_and_no_agree_with_the_scores_library(exchangeable):
+    members, truth = exchangeable
+    found = scored(members, truth)
+    for threshold in THRESHOLDS_MM:
+        operator = ThresholdEventOperator(default_event_threshold=threshold)
+        table = operator.make_contingency_manager(
+            xr.DataArray(members.mean(0, dtype=np.float64)), xr.DataArray(truth)
+        ).transform()
+        for ours, theirs in (
+            (f"csi_{threshold:g}mm", table.critical_success_index()),
+            (f"frequency_bias_{threshold:g}mm", table.frequency_bias()),
+        ):
+            np.testing.assert_allclose(found[ours], theirs, rtol=1e-6)
+        pooled = operator.make_contingency_manager(
+            xr.DataArray(members), xr.DataArray(np.broadcast_to(truth, members.shape))
+        ).transform()
+        ours = found[f"member_csi_{threshold:g}mm"]
+        np.testing.assert_allclose(ours, pooled.critical_success_index(), rtol=1e-6)
+
+
+def test_sums_of_hours_score_as_one_long_hour():
+    rng = np.random.default_rng(1)
+    members, truth = rain(rng, 2, 4, 64, 64), rain(rng, 2, 64, 64)
+    hours = [hour_sums(m, t, 1.0, WAVES) for m, t in zip(members, truth, strict=True)]
+    both = scores({name: sum(hour[name] for hour in hours) for name in hours[0]}, WAVES)
+    long = np.concatenate(list(members), 1), np.concatenate(list(truth), 0)
+    for name in ("crps_mm", "rmse_mm", "csi_1mm", "brier_5mm", "spread_skill", "p99_ratio"):
+        assert both[name] == pytest.approx(scored(*long)[name]), name
+    batch = scores({name: np.stack([hour[name] for hour in hours]) for name in hours[0]}, WAVES)
+    one = scored(members[0], truth[0])
+    for name, value in batch.items():
+        np.testing.assert_allclose(value[0], one[name], err_msg=name)
+
+
+def test_a_dry_hour_is_scored_without_a_warning():
+    found = scored(np.zeros((2, 64, 64), np.float32), np.zeros((64, 64)))
+    assert found["crps_mm"] == 0
+    for name in ("csi_1mm", "fss_1mm_7km", "p99_ratio", "spectrum_max_db", "wet_area_ratio"):
+        assert np.isnan(found[name]), name
