@@ -1,0 +1,206 @@
+"""Checkpoints of a run, written by Orbax: beside and renamed, in the background, the last few.
+
+A checkpoint RUN/checkpoints/STEP holds four items, all of one step: `params`, `ema`, `optimizer`
+(with the step) and `loader` (JSON). The key of a step is a function of the seed and the step, so
+there is no random state to keep.
+"""
+
+import dataclasses
+import hashlib
+import logging
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from jax.tree_util import keystr, tree_flatten_with_path
+
+from jaxrain.errors import InputError
+from jaxrain.training.state import Params, TrainState
+
+FOLDER = "checkpoints"
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoints:
+    """The checkpoints of one run; use as a context, which waits for the last one to be whole.
+
+    Attributes:
+      run: folder of the run.
+      manager: Orbax's.
+    """
+
+    run: Path
+    manager: ocp.CheckpointManager
+
+    def __enter__(self) -> "Checkpoints":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.manager.close()
+
+    def latest(self) -> int | None:
+        """Step of the newest whole checkpoint, or None."""
+        step: int | None = self.manager.latest_step()
+        return step
+
+    def save(self, state: TrainState, loader_state: dict[str, Any]) -> None:
+        """Starts writing `state`; returns once its arrays may be given away."""
+        optimizer = {"step": state.step, "state": state.opt_state}
+        self.manager.save(
+            int(state.step),
+            args=ocp.args.Composite(
+                params=ocp.args.StandardSave(state.params),
+                ema=ocp.args.StandardSave(state.ema),
+                optimizer=ocp.args.StandardSave(optimizer),
+                loader=ocp.args.JsonSave(loader_state),
+            ),
+        )
+
+    def restore(
+        self, template: TrainState, step: int | None = None
+    ) -> tuple[TrainState, dict[str, Any]]:
+        """Reads a whole state.
+
+        Args:
+          template: a state of the same structure, of arrays that lie where the restored ones shall.
+          step: which; None takes the newest.
+
+        Returns:
+          (state, loader_state).
+
+        Raises:
+          InputError: there is none, or it is of another network or optimizer.
+        """
+        step = _existing_step(self.manager, self.run, step)
+        _check_same_network(self.manager, step, template.params, self.run)
+        like = jax.tree.map(_abstract, template)
+        optimizer = {"step": like.step, "state": like.opt_state}
+        read = self.manager.restore(
+            step,
+            args=ocp.args.Composite(
+                params=ocp.args.StandardRestore(like.params),
+                ema=ocp.args.StandardRestore(like.ema),
+                optimizer=ocp.args.StandardRestore(optimizer),
+                loader=ocp.args.JsonRestore(),
+            ),
+        )
+        state = TrainState(
+            step=read.optimizer["step"],
+            params=read.params,
+            ema=read.ema,
+            opt_state=read.optimizer["state"],
+        )
+        return state, read.loader
+
+
+def open_checkpoints(run: str | Path, keep: int | None = None) -> Checkpoints:
+    """Opens (and makes, where absent) the checkpoint folder of a run for writing.
+
+    Args:
+      run: folder of the run.
+      keep: the newest so many stay; None keeps all.
+    """
+    run = Path(run).absolute()
+    options = ocp.CheckpointManagerOptions(
+        max_to_keep=keep,
+        create=True,
+        cleanup_tmp_directories=True,  # what a killed process left half-written
+    )
+    (run / FOLDER).mkdir(parents=True, exist_ok=True)
+    return Checkpoints(run, _manager(run, options))
+
+
+def load_parameters(
+    run: str | Path, template: Params, *, ema: bool = True, step: int | None = None
+) -> tuple[Params, int]:
+    """Reads weights alone, for sampling.
+
+    Args:
+      run: folder of the run.
+      template: nested dict of arrays or `jax.ShapeDtypeStruct`s with the network's shapes.
+      ema: the running average, else the last weights.
+      step: which checkpoint; None takes the newest.
+
+    Returns:
+      (weights as the template's nested dict, step).
+
+    Raises:
+      InputError: the folder is no run, has no such checkpoint, or one of another network.
+    """
+    run = Path(run).absolute()
+    if not (run / FOLDER).is_dir():
+        raise InputError(f"{run} has no {FOLDER}/ inside; give a folder that training has made")
+    options = ocp.CheckpointManagerOptions(read_only=True)
+    with _manager(run, options) as manager:
+        step = _existing_step(manager, run, step)
+        _check_same_network(manager, step, template, run)
+        item = "ema" if ema else "params"
+        like = ocp.args.StandardRestore(jax.tree.map(_abstract, template))
+        read = manager.restore(step, args=ocp.args.Composite(**{item: like}))
+    return read[item], step
+
+
+def parameters_hash(params: Params) -> str:
+    """sha256 over names, types, shapes and bytes of all weights: which network made a sample."""
+    digest = hashlib.sha256()
+    for path, leaf in tree_flatten_with_path(params)[0]:
+        array = np.asarray(leaf)
+        digest.update(f"{keystr(path)} {array.dtype} {array.shape}\n".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def _manager(run: Path, options: ocp.CheckpointManagerOptions) -> ocp.CheckpointManager:
+    # Orbax tells its whole life at level INFO and WARNING through absl.
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    handlers: dict[str, Any] = {
+        name: ocp.StandardCheckpointHandler() for name in ("params", "ema", "optimizer")
+    }
+    handlers["loader"] = ocp.JsonCheckpointHandler()
+    return ocp.CheckpointManager(run / FOLDER, options=options, item_handlers=handlers)
+
+
+def _existing_step(manager: ocp.CheckpointManager, run: Path, step: int | None) -> int:
+    steps = sorted(manager.all_steps())
+    if not steps:
+        raise InputError(f"{run} has no checkpoint yet; train it first")
+    if step is None:
+        return int(steps[-1])
+    if step not in steps:
+        raise InputError(f"{run} has no checkpoint of step {step}; there are {steps}")
+    return step
+
+
+def _check_same_network(
+    manager: ocp.CheckpointManager, step: int, template: Params, run: Path
+) -> None:
+    """Compares names and shapes before anything is read.
+
+    Raises:
+      InputError: names the first parameter that differs.
+    """
+    stored = _shapes(manager.item_metadata(step)["params"].tree)
+    expected = _shapes(template)
+    for name in sorted(stored.keys() | expected.keys()):
+        if stored.get(name) != expected.get(name):
+            raise InputError(
+                f"checkpoint {step} of {run} is of another network: {name} is "
+                f"{stored.get(name, 'absent')} there and {expected.get(name, 'absent')} here; "
+                "use its own config, or another train.run"
+            )
+
+
+def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
+    leaves = tree_flatten_with_path(tree)[0]
+    # Orbax keeps the place in a list as text: '0' and 0 are one name.
+    names = (keystr(path, simple=True, separator=".") for path, _ in leaves)
+    return {name: tuple(leaf.shape) for name, (_, leaf) in zip(names, leaves, strict=True)}
+
+
+def _abstract(leaf: Any) -> jax.ShapeDtypeStruct:
+    sharding = getattr(leaf, "sharding", None)
+    if sharding is None:
+        sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)

@@ -1,0 +1,118 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxrain.errors import InputError
+from jaxrain.training.checkpoint import load_parameters, open_checkpoints, parameters_hash
+from jaxrain.training.mesh import create_mesh, put_batch, put_state
+from jaxrain.training.settings import TrainConfig
+from jaxrain.training.state import create_state, make_train_step
+
+CONFIG = TrainConfig(steps=100, learning_rate=0.1)
+
+
+def network(width=3):
+    return {"layers": {0: {"kernel": jnp.ones((2, width))}, 1: {"bias": jnp.ones(width)}}}
+
+
+def loss(params, batch, key):
+    out = batch["x"] @ params["layers"][0]["kernel"] + params["layers"][1]["bias"]
+    return jnp.mean((out - jax.random.normal(key, (1, 1))) ** 2), {}
+
+
+def advance(state, mesh, steps):
+    step = make_train_step(loss, CONFIG, mesh)
+    batch = put_batch({"x": np.ones((4, 2), np.float32)}, mesh)
+    for _ in range(steps):
+        state, _ = step(state, batch, jax.random.key(0))
+    return state
+
+
+def start(mesh):
+    return put_state(create_state(CONFIG, network()), mesh)
+
+
+def test_a_state_comes_back_to_the_bit_although_training_went_on(tmp_path):
+    mesh = create_mesh(1)
+    with open_checkpoints(tmp_path) as checkpoints:
+        state = advance(start(mesh), mesh, 5)
+        expected = jax.device_get(state)
+        checkpoints.save(state, {"next": 5})
+        advance(state, mesh, 5)  # gives the saved buffers away while they are being written
+    with open_checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.latest() == 5
+        read, loader_state = checkpoints.restore(start(mesh))
+    assert loader_state == {"next": 5}
+    assert jax.tree.structure(read) == jax.tree.structure(expected)
+    jax.tree.map(np.testing.assert_array_equal, read, expected)
+
+
+def test_the_last_few_stay(tmp_path):
+    mesh = create_mesh(1)
+    with open_checkpoints(tmp_path, keep=2) as checkpoints:
+        state = start(mesh)
+        for _ in range(4):
+            state = advance(state, mesh, 1)
+            checkpoints.save(state, {})
+    names = {path.name for path in (tmp_path / "checkpoints").iterdir()}
+    assert names == {"3", "4"}
+
+
+def test_a_half_written_checkpoint_is_none_and_goes(tmp_path):
+    mesh = create_mesh(1)
+    with open_checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(advance(start(mesh), mesh, 1), {})
+    (tmp_path / "checkpoints" / "3.orbax-checkpoint-tmp").mkdir()
+    with open_checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.latest() == 1
+        checkpoints.save(advance(start(mesh), mesh, 2), {})
+    assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"1", "2"}
+
+
+def test_weights_alone_for_sampling(tmp_path):
+    mesh = create_mesh(1)
+    state = advance(start(mesh), mesh, 3)
+    with open_checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(state, {})
+    template = jax.eval_shape(network)
+    ema, step = load_parameters(tmp_path, template)
+    params, _ = load_parameters(tmp_path, template, ema=False, step=3)
+    assert step == 3
+    jax.tree.map(np.testing.assert_array_equal, ema, state.ema)
+    jax.tree.map(np.testing.assert_array_equal, params, state.params)
+    assert parameters_hash(ema) != parameters_hash(params)
+
+
+def test_another_network_is_refused_by_the_first_parameter_that_differs(tmp_path):
+    mesh = create_mesh(1)
+    with open_checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(start(mesh), {})
+        wider = put_state(create_state(CONFIG, network(width=5)), mesh)
+        with pytest.raises(InputError, match=r"layers.0.kernel is \(2, 3\) there and \(2, 5\)"):
+            checkpoints.restore(wider)
+    deeper = network()
+    deeper["layers"][2] = {"bias": jnp.ones(3)}
+    with pytest.raises(InputError, match=r"layers.2.bias is absent there"):
+        load_parameters(tmp_path, deeper)
+
+
+def test_what_is_missing_is_named(tmp_path):
+    with pytest.raises(InputError, match="no checkpoints/ inside"):
+        load_parameters(tmp_path, network())
+    mesh = create_mesh(1)
+    with open_checkpoints(tmp_path) as checkpoints:
+        with pytest.raises(InputError, match="no checkpoint yet"):
+            checkpoints.restore(start(mesh))
+        checkpoints.save(start(mesh), {})
+    with pytest.raises(InputError, match=r"no checkpoint of step 7; there are \[0\]"):
+        load_parameters(tmp_path, network(), step=7)
+
+
+def test_hash_is_of_the_content():
+    one = network()
+    assert parameters_hash(one) == parameters_hash(jax.tree.map(np.asarray, network()))
+    other = network()
+    other["layers"][1]["bias"] = other["layers"][1]["bias"].at[1].add(1e-6)
+    assert parameters_hash(one) != parameters_hash(other)
+    assert len(parameters_hash(one)) == 64

@@ -1,0 +1,101 @@
+"""What training changes, and one step of it, compiled for the devices of a mesh."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.sharding import Mesh
+
+from jaxrain.training.mesh import replicated, spread
+from jaxrain.training.optimizer import (
+    create_optimizer,
+    ema_decay,
+    learning_rate_schedule,
+    update_ema,
+)
+from jaxrain.training.settings import TrainConfig
+
+Params = Any  # nested dict of float32 arrays
+Batch = dict[str, jax.Array]
+# (params, batch, key) -> (loss [], further scalars to log)
+LossFn = Callable[[Params, Batch, jax.Array], tuple[jax.Array, dict[str, jax.Array]]]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class TrainState:
+    """All that a step reads and writes; a pytree.
+
+    Attributes:
+      step: int32 [], updates done.
+      params: the weights, float32.
+      ema: their running average, float32, of the same structure.
+      opt_state: optax's.
+    """
+
+    step: jax.Array
+    params: Params
+    ema: Params
+    opt_state: Any
+
+
+TrainStep = Callable[[TrainState, Batch, jax.Array], tuple[TrainState, dict[str, jax.Array]]]
+
+
+def create_state(config: TrainConfig, params: Params) -> TrainState:
+    """The state before the first update."""
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        params=params,
+        # A copy: the step donates its inputs, and one buffer cannot be given away twice.
+        ema=jax.tree.map(jnp.copy, params),
+        opt_state=create_optimizer(config).init(params),
+    )
+
+
+def make_train_step(loss_fn: LossFn, config: TrainConfig, mesh: Mesh) -> TrainStep:
+    """Compiles one update.
+
+    Args:
+      loss_fn: mean loss of a global batch; pure.
+      config: optimizer's settings.
+      mesh: the batch is spread over its `data` axis, the state is on every device; XLA adds the
+        one sum of gradients over devices that follows from that.
+
+    Returns:
+      step(state, batch, key) -> (state, metrics). The given state is donated, do not use it
+      again. `key` is the run's own, the same at every step: the step folds its number in, so that
+      going on needs no random state. Metrics are float32 scalars: loss, grad_norm (before
+      clipping), param_norm (after the update), learning_rate, and what loss_fn adds.
+    """
+    optimizer = create_optimizer(config)
+    rate = learning_rate_schedule(config)
+
+    def step(
+        state: TrainState, batch: Batch, key: jax.Array
+    ) -> tuple[TrainState, dict[str, jax.Array]]:
+        gradient = jax.value_and_grad(loss_fn, has_aux=True)
+        key = jax.random.fold_in(key, state.step)
+        (loss, further), grads = gradient(state.params, batch, key)
+        updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        ema = update_ema(state.ema, params, ema_decay(config, state.step))
+        metrics = {
+            "loss": loss,
+            "grad_norm": optax.tree.norm(grads),
+            "param_norm": optax.tree.norm(params),
+            "learning_rate": jnp.asarray(rate(state.step), jnp.float32),
+            **further,
+        }
+        return TrainState(state.step + 1, params, ema, opt_state), metrics
+
+    everywhere = replicated(mesh)
+    return jax.jit(
+        step,
+        in_shardings=(everywhere, spread(mesh), everywhere),
+        out_shardings=(everywhere, everywhere),
+        donate_argnums=0,
+    )
