@@ -1,7 +1,10 @@
-"""The settings of sampling. Imports nothing heavy."""
+"""The settings of sampling."""
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, field_validator
 from pydantic.dataclasses import dataclass
+
+from jaxrain.diffusion.samplers import SAMPLERS
+from jaxrain.errors import InputError
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -9,16 +12,18 @@ class SampleConfig:
     """Section `sample`: how members are drawn and how a large domain is tiled.
 
     Attributes:
-      sampler: a name of `jaxrain.diffusion.samplers.SAMPLERS`.
-      steps: denoising steps of a chain; a step of every sampler we have is one evaluation of the
-        network.
+      sampler: ddpm, ddim or dpmpp_2m.
+      steps: denoising steps of a chain, each one evaluation of the network.
       eta: share of the ancestral noise that a DDIM step injects, 0 (deterministic) to 1.
       members: members of every hour.
       tile: edge of a tile [pixels]; None takes the training patch's.
-      overlap: pixels shared by neighbouring tiles; less than the tile.
+      overlap: pixels shared by neighbouring tiles, less than the tile; None takes a quarter of it.
       batch: tiles that the network sees in one call. It bounds memory and changes no value
         beyond rounding.
       seed: of all noise; the same seed gives the same members.
+      sigma_min: least noise over signal that a step of dpmpp_2m starts from, in units of the scaled
+        target; None takes the sampler's own.
+      sigma_max: likewise the most, where its chain begins.
       noise_scale: factor on the noise that stochastic samplers inject after the first draw;
         1 is what the sampler's theory asks for.
     """
@@ -28,16 +33,31 @@ class SampleConfig:
     eta: float = Field(default=0.0, ge=0, le=1)
     members: int = Field(default=16, ge=1)
     tile: int | None = Field(default=None, ge=8)
-    overlap: int = Field(default=32, ge=0)
+    overlap: int | None = Field(default=None, ge=0)
     batch: int = Field(default=16, ge=1)
     seed: int = Field(default=0, ge=0, lt=2**32)
+    sigma_min: float | None = Field(default=None, gt=0)
+    sigma_max: float | None = Field(default=None, gt=0)
     noise_scale: float = Field(default=1.0, ge=0)
 
-    @model_validator(mode="after")
-    def _tiles_advance(self) -> "SampleConfig":
-        if self.tile is not None and self.overlap >= self.tile:
-            raise ValueError(
-                f"overlap {self.overlap} leaves tiles of {self.tile} no way forward; expected "
-                "less, for instance a quarter of the tile"
+    @field_validator("sampler")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in SAMPLERS:
+            raise ValueError(f"unknown sampler '{name}'; there are {', '.join(SAMPLERS)}")
+        return name
+
+    def tiling(self, patch: int) -> tuple[int, int]:
+        """Tile and overlap [pixels] of a network that was trained on patches of edge `patch`.
+
+        Raises:
+          InputError: the overlap leaves the tiles no way forward.
+        """
+        tile = patch if self.tile is None else self.tile
+        overlap = tile // 4 if self.overlap is None else self.overlap
+        if overlap >= tile:
+            raise InputError(
+                f"sample.overlap={overlap} leaves tiles of {tile} no way forward; expected less "
+                f"than the tile, for instance {tile // 4}"
             )
-        return self
+        return tile, overlap

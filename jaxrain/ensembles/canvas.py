@@ -1,0 +1,205 @@
+"""Members over a whole domain: one chain on a canvas, its tiles fused at every denoising step.
+
+The network only knows tiles. At each step the canvas is cut into overlapping tiles, each is
+denoised, and the estimates of x0 are blended with tapered weights that sum to 1; the sampler then
+moves the whole canvas. Neighbouring tiles thus agree at every step, and the end has no seams.
+The chain is one compiled program, from coarse fields in physical units to rain in mm.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from numpy.typing import NDArray
+
+from jaxrain.diffusion.process import Denoise, DiffusionConfig, denoiser
+from jaxrain.diffusion.samplers import SAMPLERS
+from jaxrain.diffusion.samplers.stepping import Noise
+from jaxrain.diffusion.schedules import make_schedule
+from jaxrain.ensembles.fusion import fuse
+from jaxrain.ensembles.noise import white_noise
+from jaxrain.ensembles.settings import SampleConfig
+from jaxrain.errors import InputError
+from jaxrain.grids.grid import Grid
+from jaxrain.grids.regrid import bilinear_matrix, nearest_matrix
+from jaxrain.grids.tiling import Lattice
+from jaxrain.pairs.conditioning import condition_fields
+from jaxrain.pairs.scaling import Scaling, decode_target, target_bounds
+
+MATRICES = {"bilinear": bilinear_matrix, "nearest": nearest_matrix}
+
+
+@dataclass(frozen=True, eq=False)
+class Canvas:
+    """Where a field is sampled: its tiles, its place in the area's grid, its interpolation.
+
+    Attributes:
+      lattice: of tiles, over the field.
+      weights_y: rows of the interpolation matrices at the canvas's rows, [I, Hp, k].
+      weights_x: likewise for columns, [I, Wp, l].
+      origin: row and column of the first pixel in the area's grid, which noise is indexed by.
+    """
+
+    lattice: Lattice
+    weights_y: NDArray[np.float32]
+    weights_x: NDArray[np.float32]
+    origin: tuple[int, int]
+
+
+def make_canvas(
+    fine: Grid,
+    coarse: Grid,
+    *,
+    interpolations: list[str] | tuple[str, ...],
+    origin: tuple[int, int] = (0, 0),
+    tile: int,
+    overlap: int,
+) -> Canvas:
+    """Lays tiles over a fine grid and finds its interpolation from the coarse one.
+
+    Args:
+      fine: grid of the field to be made, H x W.
+      coarse: grid of the predictors, k x l.
+      interpolations: names of `MATRICES`, in the order of the network's channels.
+      origin: row and column of `fine`'s first point in its area's grid.
+      tile: edge of a tile [pixels].
+      overlap: pixels shared by neighbouring tiles.
+
+    Raises:
+      ValueError: `fine` reaches more than half a cell beyond `coarse`, or there is no such lattice.
+    """
+    lattice = Lattice(fine.shape, tile, overlap)
+
+    def rows(source: NDArray, target: NDArray, length: int) -> NDArray[np.float32]:
+        weights = np.stack([MATRICES[name](source, target) for name in interpolations])
+        beyond = length - len(target)  # the padding takes the edge's predictors
+        return np.pad(weights, ((0, 0), (0, beyond), (0, 0)), mode="edge").astype(np.float32)
+
+    height, width = lattice.canvas
+    return Canvas(lattice, rows(coarse.y, fine.y, height), rows(coarse.x, fine.x, width), origin)
+
+
+def make_downscale(
+    apply: Callable[[Any, jax.Array, jax.Array], jax.Array],
+    scaling: Scaling,
+    diffusion: DiffusionConfig,
+    config: SampleConfig,
+) -> Callable[..., jax.Array]:
+    """Builds the compiled chain of a network: coarse fields in, rain out.
+
+    Args:
+      apply: the network, apply(parameters, x [B, H, W, C + 1], s [B, 1]) -> [B, H, W, 1], pure.
+      scaling: of the store that it was trained on.
+      diffusion: the process that it was trained in.
+      config: sampler, steps, batch; `seed` is the default one.
+
+    Returns:
+      `downscale(parameters, canvas, coarse, members, minutes, seed=None) -> rain`:
+        parameters: the network's, as `apply` takes them.
+        canvas: a `Canvas`.
+        coarse: predictors of each item in physical units, NaN where missing, [n, C, k, l].
+        members: number of each item's member, from 0, [n].
+        minutes: valid hour of each, as `minutes_since_epoch` gives it, [n].
+        rain: mm, [n, H, W]; NaN where a coarse cell that contributes is missing.
+      It compiles once for each shape of canvas and number of items.
+
+    Raises:
+      InputError: the sampler cannot take so many steps of this schedule.
+    """
+    schedule = make_schedule(diffusion.schedule, diffusion.steps, diffusion.start, diffusion.end)
+    bounds = {"sigma_min": config.sigma_min, "sigma_max": config.sigma_max}
+
+    def sampler(denoise: Denoise, noise: Noise) -> jax.Array:
+        return SAMPLERS[config.sampler](
+            denoise,
+            noise,
+            schedule,
+            steps=config.steps,
+            eta=config.eta,
+            clip=target_bounds(scaling),
+            **{name: bound for name, bound in bounds.items() if bound is not None},
+        )
+
+    try:  # shapes alone, so that what a sampler refuses is known before hours of reading
+        jax.eval_shape(lambda: sampler(lambda x, s: x, lambda k: jnp.zeros((1, 1, 1, 1))))
+    except ValueError as error:
+        raise InputError(f"sample.sampler={config.sampler}: {error}; set sample.steps") from None
+
+    @partial(jax.jit, static_argnames="lattice")
+    def chain(
+        parameters: Any,
+        weights_y: jax.Array,
+        weights_x: jax.Array,
+        coarse: jax.Array,
+        origin: jax.Array,
+        members: jax.Array,
+        minutes: jax.Array,
+        seed: jax.Array,
+        *,
+        lattice: Lattice,
+    ) -> jax.Array:
+        network = partial(apply, parameters)
+        count = len(coarse)
+
+        def each(weights: jax.Array) -> jax.Array:
+            return jnp.broadcast_to(weights, (count, *weights.shape))
+
+        condition, mask, rain_mm = condition_fields(
+            scaling, coarse, each(weights_y), each(weights_x)
+        )
+        channels = condition.shape[-1]
+
+        def denoise_tiles(
+            x: jax.Array, s: jax.Array, item: jax.Array, corner: jax.Array
+        ) -> jax.Array:
+            def cut(i: jax.Array, at: jax.Array) -> jax.Array:
+                size = (1, lattice.tile, lattice.tile, channels)
+                return jax.lax.dynamic_slice(condition, (i, *at, 0), size)[0]
+
+            return denoiser(network, jax.vmap(cut)(item, corner), diffusion)(x, s)
+
+        def noise(k: ArrayLike) -> jax.Array:
+            k = jnp.asarray(k)
+            white = white_noise(seed, members, minutes, k, origin, lattice.canvas)
+            return white[..., None] * jnp.where(k == 0, 1.0, config.noise_scale)
+
+        x0 = sampler(fuse(denoise_tiles, lattice, count, config.batch), noise)
+        rain = jnp.where(mask > 0, decode_target(scaling, x0, rain_mm), jnp.nan)
+        height, width = lattice.shape
+        return rain[:, :height, :width, 0]
+
+    def downscale(
+        parameters: Any,
+        canvas: Canvas,
+        coarse: ArrayLike,
+        members: ArrayLike,
+        minutes: ArrayLike,
+        seed: int | None = None,
+    ) -> jax.Array:
+        return chain(
+            parameters,
+            canvas.weights_y,
+            canvas.weights_x,
+            jnp.asarray(coarse, jnp.float32),
+            jnp.asarray(canvas.origin, jnp.int32),
+            jnp.asarray(members, jnp.int32),
+            jnp.asarray(minutes, jnp.int32),
+            jnp.uint32(config.seed if seed is None else seed),
+            lattice=canvas.lattice,
+        )
+
+    return downscale
+
+
+def items_at_once(canvas: Canvas, config: SampleConfig) -> int:
+    """How many members and hours to sample together: enough to fill the network's batch.
+
+    A canvas of many tiles fills it alone; so memory grows with neither members nor hours.
+    """
+    rows, columns = canvas.lattice.counts
+    return max(1, config.batch // (rows * columns))

@@ -1,0 +1,157 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxrain.diffusion.process import DiffusionConfig
+from jaxrain.diffusion.samplers import SAMPLERS
+from jaxrain.ensembles.canvas import items_at_once, make_canvas, make_downscale
+from jaxrain.ensembles.settings import SampleConfig
+from jaxrain.errors import InputError
+from jaxrain.grids.grid import Grid
+from jaxrain.pairs.scaling import Scaling
+
+SCALING = Scaling(
+    channels=("t500", "tp"),
+    difference=True,
+    bend="log1p",
+    scale_mm=0.5,
+    rain_min_mm=0.0,
+    rain_max_mm=50.0,
+    target_std=0.5,
+    low=np.asarray([200.0, 0.0], np.float32),
+    high=np.asarray([300.0, 40.0], np.float32),
+)
+PROCESS = DiffusionConfig(prediction="x0", steps=100)
+FINE = Grid(y=np.arange(60.0), x=np.arange(75.0), projected=True)
+COARSE = Grid(y=np.arange(-2.0, 70, 5), x=np.arange(-2.0, 80, 5), projected=True)
+MINUTES = 24 * 60
+
+
+def nothing(parameters, x, s):
+    """A network that always finds the coarse rain right."""
+    return jnp.zeros_like(x[..., :1])
+
+
+def smooth(parameters, x, s):
+    """A network with neighbours: weights of a fixed small convolution, bounded by tanh."""
+    kernel = parameters * jax.random.normal(jax.random.key(0), (5, 5, x.shape[-1], 1)) / 8
+    layout = ("NHWC", "HWIO", "NHWC")
+    return jnp.tanh(
+        jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=layout)
+    )
+
+
+def canvas(fine=FINE, origin=(0, 0), tile=32, overlap=8):
+    return make_canvas(
+        fine, COARSE, interpolations=["bilinear"], origin=origin, tile=tile, overlap=overlap
+    )
+
+
+def coarse_fields(count, seed=0):
+    rng = np.random.default_rng(seed)
+    t = 250 + 20 * rng.standard_normal((count, 1, *COARSE.shape))
+    tp = rng.gamma(0.3, 4.0, (count, 1, *COARSE.shape))
+    return np.concatenate([t, tp], axis=1).astype(np.float32)
+
+
+def draw(network, canvas, coarse, members, minutes=None, seed=None, **settings):
+    config = SampleConfig(**{"steps": 8, "batch": 4, **settings})
+    downscale = make_downscale(network, SCALING, PROCESS, config)
+    minutes = [MINUTES] * len(members) if minutes is None else minutes
+    return np.asarray(downscale(jnp.float32(1), canvas, coarse, members, minutes, seed))
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_no_correction_gives_bilinear_rain_in_mm(sampler):
+    coarse = coarse_fields(2)
+    where = canvas()
+    rain = draw(nothing, where, coarse, [0, 1], sampler=sampler)
+    height, width = FINE.shape
+    weights_y, weights_x = where.weights_y[0, :height], where.weights_x[0, :width]
+    expected = weights_y @ coarse[:, 1] @ weights_x.T
+    assert rain.shape == (2, *FINE.shape)
+    np.testing.assert_allclose(rain, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("sampler", ["ddpm", "ddim", "dpmpp_2m"])
+def test_members_do_not_depend_on_batch_or_company(sampler):
+    one_hour = coarse_fields(1)
+    together = draw(
+        smooth, canvas(), np.repeat(one_hour, 3, 0), [0, 1, 2], sampler=sampler, eta=0.5, batch=5
+    )
+    alone = draw(smooth, canvas(), one_hour, [1], sampler=sampler, eta=0.5, batch=100)
+    # mm, where 1e-5 in normalised units is at most 50 mm * log(101) / 2 * 1e-5
+    np.testing.assert_allclose(together[1], alone[0], atol=1e-3)
+    assert np.abs(together[0] - together[1]).max() > 0.1
+
+
+def test_seed_member_and_hour_each_make_another_field():
+    coarse = coarse_fields(1)
+    base = draw(smooth, canvas(), coarse, [0])
+    for other in [
+        draw(smooth, canvas(), coarse, [1]),
+        draw(smooth, canvas(), coarse, [0], [MINUTES + 60]),
+        draw(smooth, canvas(), coarse, [0], seed=1),
+    ]:
+        assert np.abs(base - other).max() > 0.1
+    np.testing.assert_array_equal(base, draw(smooth, canvas(), coarse, [0], seed=0))
+
+
+def test_a_window_at_a_tile_edge_meets_the_noise_of_the_whole():
+    """With tiles at the same places, the window's inner part is that of the whole domain."""
+    coarse = coarse_fields(1)
+    whole = draw(smooth, canvas(overlap=0), coarse, [0])
+    window = canvas(FINE.window(32, 32, 28, 43), origin=(32, 32), overlap=0)
+    np.testing.assert_allclose(draw(smooth, window, coarse, [0]), whole[:, 32:, 32:], atol=1e-3)
+
+
+def test_a_domain_smaller_than_a_tile_works():
+    rain = draw(smooth, canvas(FINE.window(3, 5, 11, 7), origin=(3, 5)), coarse_fields(1), [0])
+    assert rain.shape == (1, 11, 7)
+    assert np.isfinite(rain).all()
+
+
+def test_missing_predictors_make_missing_rain_and_nothing_else():
+    coarse = coarse_fields(1)
+    coarse[0, 0, 4, 4] = np.nan  # at y = x = 18
+    rain = draw(smooth, canvas(), coarse, [0])
+    missing = np.isnan(rain[0])
+    assert missing[14:23, 14:23].all()
+    missing[14:23, 14:23] = False
+    assert not missing.any()
+
+
+def test_overlap_hides_the_seams():
+    """The mean step across tile edges against the step elsewhere."""
+
+    def edge_aware(parameters, x, s):
+        # Zero padding makes it err near its tile's edges, as every network does.
+        return 0.2 * smooth(parameters, jnp.ones_like(x), s) + 0.5 * x[..., -1:]
+
+    coarse = np.zeros_like(coarse_fields(1)) + np.asarray([250.0, 5.0])[None, :, None, None]
+    steps = {}
+    for overlap in (0, 16):
+        config = {"overlap": overlap, "tile": 32}
+        rain = draw(edge_aware, canvas(**config), coarse, range(1), steps=20)[0]
+        change = np.abs(np.diff(np.log1p(rain), axis=1)).mean(0)
+        edges = np.arange(32, 75, 32 - overlap) - 1
+        steps[overlap] = change[edges].mean() / np.delete(change, edges).mean()
+    assert steps[0] > 1.1
+    assert abs(steps[16] - 1) < 0.5 * (steps[0] - 1)
+
+
+def test_large_canvases_are_sampled_one_by_one():
+    config = SampleConfig(batch=16)
+    assert items_at_once(canvas(), config) == 1  # 3 x 4 tiles
+    assert items_at_once(canvas(FINE.window(0, 0, 30, 50)), config) == 8
+    assert items_at_once(canvas(FINE.window(0, 0, 8, 8)), config) == 16
+
+
+def test_impossible_settings_name_themselves():
+    with pytest.raises(InputError, match=r"101 sampling steps.*1 to 100"):
+        make_downscale(nothing, SCALING, PROCESS, SampleConfig(steps=101))
+    with pytest.raises(InputError, match="overlap=64 leaves tiles of 64"):
+        SampleConfig(overlap=64).tiling(64)
+    with pytest.raises(ValueError, match="'euler'; there are ddpm, ddim"):
+        SampleConfig(sampler="euler")
