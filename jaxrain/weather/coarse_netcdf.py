@@ -97,9 +97,7 @@ def _canonical_axes(array: xr.DataArray, name: str, path: Path) -> xr.DataArray:
     for dimension in ("time", *(["level"] if VARIABLES[name].on_levels else [])):
         if dimension not in array.dims and dimension in array.coords:
             array = array.expand_dims(dimension)
-    dims = ("time", "level", "latitude", "longitude")
-    if not VARIABLES[name].on_levels:
-        dims = ("time", "latitude", "longitude")
+    dims = ["time", *(["level"] if VARIABLES[name].on_levels else []), "latitude", "longitude"]
     if set(array.dims) != set(dims):
         raise InputError(
             f"{path}: {array.name} has dimensions {tuple(map(str, array.dims))}, expected "
