@@ -11,11 +11,15 @@ from pathlib import Path
 from typing import Any, get_args
 
 import yaml
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 from pydantic_core import ErrorDetails
 
+from jaxrain.diffusion.process import DiffusionConfig
+from jaxrain.diffusion.unet import UNetConfig
+from jaxrain.ensembles.settings import SampleConfig
 from jaxrain.errors import InputError
+from jaxrain.pairs.recipe import DataConfig
 from jaxrain.training.settings import TrainConfig
 
 PACKAGE = Path(__file__).parent
@@ -28,10 +32,29 @@ class Config:
     """All settings, one section a room.
 
     Attributes:
-      train: optimisation, checkpoints, validation; see `jaxrain.training.settings`.
+      data: which files make which pairs, and their scaling; `jaxrain.pairs.recipe`.
+      model: shape of the network; `jaxrain.diffusion.unet`.
+      diffusion: the process that is trained and sampled; `jaxrain.diffusion.process`.
+      train: optimisation, checkpoints, validation; `jaxrain.training.settings`.
+      sample: how members are drawn; `jaxrain.ensembles.settings`.
     """
 
+    data: DataConfig = dataclasses.field(default_factory=DataConfig)
+    model: UNetConfig = dataclasses.field(default_factory=UNetConfig)
+    diffusion: DiffusionConfig = dataclasses.field(default_factory=DiffusionConfig)
     train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
+    sample: SampleConfig = dataclasses.field(default_factory=SampleConfig)
+
+    @model_validator(mode="after")
+    def _sections_agree(self) -> "Config":
+        divisor = self.model.divisor
+        for name, size in (("data.patch", self.data.patch), ("sample.tile", self.sample.tile)):
+            if size is not None and size % divisor:
+                raise ValueError(
+                    f"{name}={size}: a network of {len(self.model.channel_mults)} levels halves "
+                    f"its input again and again, make it a multiple of {divisor}"
+                )
+        return self
 
 
 class _TextDates(yaml.SafeLoader):
@@ -174,16 +197,17 @@ def _explain(error: ValidationError) -> str:
 
 def _explain_one(finding: ErrorDetails) -> str:
     name = ".".join(map(str, finding["loc"]))
+    message = finding["msg"].removeprefix("Value error, ")
     if finding["type"] == "unexpected_keyword_argument":
         return f"unknown key '{name}'; {_nearest(name)}"
-    message = finding["msg"].removeprefix("Value error, ")
     if finding["type"] in ("missing", "value_error"):
-        return f"{name}: {message}"
+        return f"{name}: {message}" if name else message
     return f"{name}={finding['input']!r}: {message[0].lower()}{message[1:]}"
 
 
 def _nearest(name: str) -> str:
     """The known key that `name` was probably meant to be, or what its section has."""
+    name = ".".join(word for word in name.split(".") if not word.isdigit())
     names = list(_key_names(Config))
     section, _, key = name.rpartition(".")
     # First within the section, where a slip of the finger lands; then the same word elsewhere.

@@ -25,6 +25,11 @@ def test_resolved_text_is_a_fixed_point(tmp_path):
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["config.yaml"]
 
 
+def test_dates_stay_text():
+    splits = load_config(None, ["data.splits.test=[2020-01-01]"]).data.splits
+    assert splits.test[0].period == "2020-01-01"
+
+
 def test_words_go_over_the_file_and_the_last_word_wins(tmp_path):
     file = tmp_path / "c.yaml"
     file.write_text("train:\n  steps: 10\n  seed: 3\n")
@@ -50,6 +55,12 @@ def test_an_empty_file_gives_the_defaults(tmp_path):
         ("train.stepz=1", "did you mean 'train.steps'"),
         ("trian.steps=1", "did you mean 'train'"),
         ("train.xyzzy=1", "batch_size"),
+        ("data.learning_rate=1", "did you mean 'train.learning_rate'"),
+        ("data.splits.tset=[]", "did you mean 'data.splits.test'"),
+        ("data.splits.test=[{file: a}]", "did you mean 'data.splits.test.files'"),
+        ("data.region={north: 3, south: 1, west: 2, est: 4}", "did you mean 'data.region.west'"),
+        ("data.patch=100", "data.patch=100"),
+        ("data.variables=[u]", "add tp"),
         ("train.steps=many", "train.steps='many'"),
         ("train.steps=0", "greater than or equal to 1"),
         ("train.precision=float16", "'float32' or 'bfloat16'"),

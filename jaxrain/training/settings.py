@@ -18,9 +18,6 @@ class TrainConfig:
     Attributes:
       run: folder of the run: config, checkpoints, metrics, pictures.
       steps: updates in all.
-      minutes: aim for this many minutes of training instead: the speed is measured once, after
-        compilation, and `steps` becomes what fits (at most the `steps` given); the run's
-        config.yaml keeps the number, so going on after an interruption is exact.
       batch_size: patches a step, over all devices and hosts.
       learning_rate: its highest value, reached after the warm-up.
       warmup_steps: steps of linear rise from 0, at most a tenth of `steps`.
@@ -47,7 +44,6 @@ class TrainConfig:
 
     run: str = "runs/run"
     steps: Count = 100_000
-    minutes: Positive | None = None
     batch_size: Count = 16
     learning_rate: Positive = 1e-4
     warmup_steps: CountOrNone = 1000

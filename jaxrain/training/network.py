@@ -1,0 +1,92 @@
+"""The network and its training loss as pure functions of a nested dict of weights."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from jaxrain.diffusion.process import DiffusionConfig, training_loss
+from jaxrain.diffusion.schedules import make_schedule
+from jaxrain.diffusion.unet import UNet, UNetConfig
+from jaxrain.pairs.conditioning import assemble
+from jaxrain.pairs.recipe import DataConfig
+from jaxrain.pairs.scaling import Scaling
+from jaxrain.training.state import Batch, LossFn, Params
+
+# (seed) -> weights
+Init = Callable[[int], Params]
+# (weights, x [B, H, W, C + 1], s [B, 1], key of dropout or None for none) -> [B, H, W, 1]
+Apply = Callable[..., jax.Array]
+
+
+def define_network(
+    model: UNetConfig,
+    data: DataConfig,
+    channels: int,
+    precision: Literal["float32", "bfloat16"] = "float32",
+) -> tuple[Init, Apply]:
+    """The U-Net that a config describes, split into how it starts and what it computes.
+
+    Args:
+      model: its shape.
+      data: patch size and interpolations, which set its input.
+      channels: predictors C of the store.
+      precision: of its arithmetic; weights and output are float32 always.
+
+    Returns:
+      `init(seed)` -> weights, a nested dict of float32 arrays, and
+      `apply(weights, x, s, key=None)` -> prediction; both can be traced. For shapes alone, without
+      any arithmetic: `jax.eval_shape(init, 0)`.
+    """
+
+    def build(seed: int) -> UNet:
+        return UNet(
+            model,
+            in_channels=channels * len(data.interpolations) + 1,
+            image_size=data.patch,
+            dtype=jnp.dtype(precision),
+            rngs=nnx.Rngs(seed),
+        )
+
+    graph, _ = nnx.split(nnx.eval_shape(lambda: build(0)))
+
+    def init(seed: int) -> Params:
+        return nnx.to_pure_dict(nnx.state(build(seed), nnx.Param))
+
+    def apply(
+        params: Params, x: jax.Array, s: jax.Array, key: jax.Array | None = None
+    ) -> jax.Array:
+        network = nnx.merge(graph, params)
+        rngs = None if key is None else nnx.Rngs(dropout=key)
+        return network(x, s, deterministic=key is None, rngs=rngs)
+
+    return init, apply
+
+
+def make_loss(apply: Apply, diffusion: DiffusionConfig, scaling: Scaling) -> LossFn:
+    """The mean loss of a loader's batch: interpolation, scaling, noising and network in one.
+
+    Returns:
+      loss_fn(weights, batch, key) -> (loss [], {"known": share of points that are not missing}).
+    """
+    schedule = make_schedule(diffusion.schedule, diffusion.steps, diffusion.start, diffusion.end)
+
+    def loss_fn(
+        params: Params, batch: Batch, key: jax.Array
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        of_process, of_dropout = jax.random.split(key)
+        example = assemble(batch, scaling)
+        loss, aux = training_loss(
+            lambda x, s: apply(params, x, s, of_dropout),
+            diffusion,
+            schedule,
+            of_process,
+            example.x0,
+            example.condition,
+            example.mask,
+        )
+        return loss, {"known": aux["known"]}
+
+    return loss_fn
