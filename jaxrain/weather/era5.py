@@ -17,7 +17,7 @@ from jaxrain.weather import coarse_grib, coarse_netcdf
 from jaxrain.weather.levels import level_weights
 from jaxrain.weather.netcdf import file_kind
 from jaxrain.weather.region import Box, crop, upright
-from jaxrain.weather.variables import VARIABLES, check_predictors, on_levels
+from jaxrain.weather.variables import VARIABLES, cf_attributes, check_predictors, on_levels
 
 # Rain a hair below zero is what packing leaves of zero, mm.
 _PACKING_MM = 0.05
@@ -177,23 +177,12 @@ def _joined(
             + "; ".join(f"{name} {_span(arrays[name]['time'].values)}" for name in names)
         )
     dataset = xr.Dataset(
-        {name: arrays[name].reindex(time=kept).assign_attrs(attributes(name)) for name in names}
+        {name: arrays[name].reindex(time=kept).assign_attrs(cf_attributes(name)) for name in names}
     )
     lost = np.setdiff1d(every, kept)
     if lost.size:
         dataset.attrs["incomplete_hours"] = " ".join(np.datetime_as_string(lost, unit="m"))
     return dataset
-
-
-def attributes(name: str) -> dict[str, str]:
-    """CF attributes of a variable by our name."""
-    variable = VARIABLES[name]
-    return {
-        "standard_name": variable.standard_name,
-        "long_name": variable.long_name,
-        "units": variable.units,
-        "cell_methods": variable.cell_methods,
-    }
 
 
 def _check_one_grid(arrays: dict[str, xr.DataArray], path: Path) -> None:

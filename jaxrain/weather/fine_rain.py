@@ -12,9 +12,8 @@ import numpy as np
 import xarray as xr
 
 from jaxrain.errors import InputError
-from jaxrain.weather.era5 import attributes
 from jaxrain.weather.netcdf import whole_minutes
-from jaxrain.weather.variables import VARIABLES
+from jaxrain.weather.variables import VARIABLES, cf_attributes
 
 # Fill values in use are 999.9, 9999, -9999 and other negatives. No hour on Earth had 900 mm.
 _FILL_FROM_MM = 900.0
@@ -77,6 +76,6 @@ def fine_dataset(
       dims: names of rows and columns.
     """
     return xr.Dataset(
-        {"rain": (("time", *dims), without_fill(rain_mm), attributes("rain"))},
+        {"rain": (("time", *dims), without_fill(rain_mm), cf_attributes("rain"))},
         coords={"time": ("time", whole_minutes(np.asarray(times))), **coordinates},
     )

@@ -187,6 +187,17 @@ def check_predictors(variables: Iterable[str]) -> None:
             )
 
 
+def cf_attributes(name: str) -> dict[str, str]:
+    """CF attributes of a variable by our name."""
+    variable = VARIABLES[name]
+    return {
+        "standard_name": variable.standard_name,
+        "long_name": variable.long_name,
+        "units": variable.units,
+        "cell_methods": variable.cell_methods,
+    }
+
+
 def channel_names(variables: Iterable[str], levels: Iterable[int]) -> list[str]:
     """Names of the predictor channels: variables in order, each over the levels in order."""
     levels = list(levels)
