@@ -1,0 +1,141 @@
+"""The ensemble to be verified, as `sample` wrote it: one case, or several in groups of a file."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import netCDF4
+import numpy as np
+import xarray as xr
+
+from jaxrain.errors import InputError
+from jaxrain.grids.grid import Grid
+
+_KM_PER_DEGREE = np.pi / 180 * 6371.0
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """An ensemble over one area or window; its rain is read hour by hour.
+
+    Attributes:
+      name: the group's, or the area's.
+      grid: H x W points.
+      hours: end of each hour, UTC, datetime64[s], shape [T].
+      area: name of the store's area; None where the input came from elsewhere.
+      origin: first row and column in that area's fine grid.
+      dataset: the open file or group.
+    """
+
+    name: str
+    grid: Grid
+    hours: np.ndarray
+    area: str | None
+    origin: tuple[int, int]
+    dataset: xr.Dataset
+
+    def members(self, hour: int) -> np.ndarray:
+        """Rain of all members in one hour [mm], shape [M, H, W]."""
+        return self._read("precipitation", hour)
+
+    def bilinear(self, hour: int) -> np.ndarray:
+        """Coarse rain interpolated to the grid, one hour [mm], shape [H, W]."""
+        return self._read("coarse_precipitation", hour)
+
+    def spacing_km(self) -> float:
+        """Distance of neighbouring points: the geometric mean of both directions, mid-grid."""
+        y, x = (abs(axis[-1] - axis[0]) / (len(axis) - 1) for axis in (self.grid.y, self.grid.x))
+        if self.grid.projected:
+            return float(np.sqrt(y * x))
+        narrowing = np.cos(np.radians(self.grid.y.mean()))
+        return float(_KM_PER_DEGREE * np.sqrt(y * x * narrowing))
+
+    def _read(self, variable: str, hour: int) -> np.ndarray:
+        return self.dataset[variable].isel(time=hour).values
+
+
+@dataclass(frozen=True, eq=False)
+class Forecast:
+    """An open ensemble file: its global attributes (who made it, how) and its cases."""
+
+    path: Path
+    attributes: dict[str, Any]
+    cases: list[Case]
+
+
+@contextmanager
+def open_forecast(path: str | Path) -> Iterator[Forecast]:
+    """Opens an ensemble file for as long as the context lasts.
+
+    Args:
+      path: NetCDF file with `precipitation` (time, member, y, x) and `coarse_precipitation`
+        (time, y, x), or with groups of which each holds them.
+
+    Raises:
+      InputError: no such file, no NetCDF, or none of ours.
+    """
+    path = Path(path)
+    with ExitStack() as stack:
+        attributes, groups = _look_into(path)
+        cases = [
+            _open_case(path, stack.enter_context(xr.open_dataset(path, group=group)), group)
+            for group in groups
+        ]
+        yield Forecast(path, attributes, cases)
+
+
+def _look_into(path: Path) -> tuple[dict[str, Any], list[str | None]]:
+    """Global attributes, and the groups that hold cases (None: the file itself)."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; expected what `jaxrain.sample --output` wrote")
+    try:
+        with netCDF4.Dataset(path) as file:
+            attributes = {name: file.getncattr(name) for name in file.ncattrs()}
+            if "precipitation" in file.variables:
+                return attributes, [None]
+            groups = [name for name, group in file.groups.items() if "time" in group.dimensions]
+    except OSError as error:
+        raise InputError(f"{path} is no NetCDF file ({error.strerror or error})") from error
+    if not groups:
+        raise _not_ours(path, "it has no variable 'precipitation'")
+    return attributes, list(groups)
+
+
+def _open_case(path: Path, dataset: xr.Dataset, group: str | None) -> Case:
+    for name in ("precipitation", "coarse_precipitation"):
+        if name not in dataset:
+            raise _not_ours(path, f"{group or 'it'} has no variable '{name}'")
+    rain = dataset["precipitation"]
+    y, x = ("y", "x") if "y" in rain.dims else ("latitude", "longitude")
+    if set(rain.dims) != {"time", "member", y, x}:
+        raise _not_ours(path, f"precipitation has dimensions {', '.join(map(str, rain.dims))}")
+    area = dataset.attrs.get("area")
+    return Case(
+        name=str(group or area or path.stem),
+        grid=_grid(dataset, y, x),
+        hours=dataset["time"].values.astype("datetime64[s]"),
+        area=None if area is None else str(area),
+        origin=_origin(dataset.attrs.get("origin", (0, 0))),
+        dataset=dataset.transpose("time", "member", y, x, ...),
+    )
+
+
+def _grid(dataset: xr.Dataset, y: str, x: str) -> Grid:
+    if y == "latitude":
+        return Grid(dataset[y].values, dataset[x].values)
+    in_metres = dataset[y].attrs.get("units") in ("m", "metre", "metres")
+    scale = 1e-3 if in_metres else 1.0
+    return Grid(dataset[y].values * scale, dataset[x].values * scale, projected=True)
+
+
+def _origin(value: Any) -> tuple[int, int]:
+    y0, x0 = (int(each) for each in np.atleast_1d(value))
+    return y0, x0
+
+
+def _not_ours(path: Path, why: str) -> InputError:
+    return InputError(
+        f"{path} is no ensemble of jaxrain's: {why}; expected what `jaxrain.sample --output` wrote"
+    )
