@@ -21,9 +21,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrain.pairs.recipe import DataConfig
+from jaxrain.weather.variables import VARIABLES
 
-# Winds have a sign that matters: their zero should not depend on which gale was the strongest.
-SIGNED = frozenset({"u", "v"})
 RAIN_CHANNEL = "tp"
 
 # Keeps a channel that never varies (a sea-level constant, a dry month) from dividing by zero.
@@ -105,7 +104,7 @@ def encode_predictors(scaling: Scaling, fields: jax.Array) -> jax.Array:
     Winds go to [-1, 1], everything else to [0, 1], by the training minimum and maximum; rain by
     the fine rain's, as the target is.
     """
-    signed = np.asarray([_variable(c) in SIGNED for c in scaling.channels])
+    signed = np.asarray([VARIABLES[_variable(c)].signed for c in scaling.channels])
     span = jnp.maximum(scaling.high - scaling.low, _SMALLEST_RANGE)
     unit = (fields - scaling.low) / span
     scaled = jnp.where(signed, 2.0 * unit - 1.0, unit)
@@ -117,7 +116,7 @@ def encode_predictors(scaling: Scaling, fields: jax.Array) -> jax.Array:
 
 def decode_predictors(scaling: Scaling, scaled: jax.Array) -> jax.Array:
     """Inverse of `encode_predictors`, [..., C] -> [..., C]."""
-    signed = np.asarray([_variable(c) in SIGNED for c in scaling.channels])
+    signed = np.asarray([VARIABLES[_variable(c)].signed for c in scaling.channels])
     unit = jnp.where(signed, (scaled + 1.0) / 2.0, scaled)
     fields = scaling.low + unit * jnp.maximum(scaling.high - scaling.low, _SMALLEST_RANGE)
     rain = scaling.rain_index

@@ -1,0 +1,111 @@
+"""The hours of a split as cases to sample and to score: whole areas, or fixed windows."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from jaxrain.errors import InputError
+from jaxrain.grids.grid import Grid
+from jaxrain.pairs.recipe import DataConfig, Window
+from jaxrain.pairs.store import Area, Store
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """Hours over one piece of one area.
+
+    Attributes:
+      name: unique among the cases, made of letters, digits, '_', '-' (a NetCDF group's name).
+      area: name of the area.
+      fine_grid: the piece's H x W fine points.
+      origin: the piece's first row and column in the area's fine grid, (y0, x0).
+      hours: valid times, datetime64[s], [T].
+      coarse_grid: h x w points; of the whole area, for its rim is interpolated from cells outside.
+      channels: names of the C predictors.
+      coarse: predictors, canonical units, NaN where missing, [T, C, h, w].
+      truth: fine rain in mm, NaN where missing, [T, H, W]; None where it isn't known.
+      sources: names of the input files.
+    """
+
+    name: str
+    area: str
+    fine_grid: Grid
+    origin: tuple[int, int]
+    hours: np.ndarray
+    coarse_grid: Grid
+    channels: list[str]
+    coarse: np.ndarray
+    truth: np.ndarray | None = None
+    sources: list[str] = field(default_factory=list)
+
+
+def cases(store: Store, config: DataConfig, split: str) -> list[Case]:
+    """The cases of a split.
+
+    Args:
+      store: finished.
+      config: its `windows` make the test split's cases where there are any.
+      split: 'train', 'validation' or 'test'.
+
+    Returns:
+      One case per window, or one per area that has hours in the split.
+
+    Raises:
+      InputError: the split has no hours, or a window's hour isn't in it or the window leaves the
+        area.
+    """
+    if split == "test" and config.windows:
+        return [_window_case(store, window, split) for window in config.windows]
+    found = [_area_case(store, area, split) for area in store.areas if area.indices(split)]
+    if not found:
+        raise InputError(
+            f"the store {store.path} has no hours of the split '{split}': name some in "
+            f"data.splits.{split} and run prepare again"
+        )
+    return found
+
+
+def _area_case(store: Store, area: Area, split: str) -> Case:
+    indices = area.indices(split)
+    return _case(store, area, area.name, indices, (0, 0), area.fine_grid.shape)
+
+
+def _window_case(store: Store, window: Window, split: str) -> Case:
+    where = f"window at ({window.y}, {window.x}) of {window.file} at {window.time}"
+    time = np.datetime64(window.time, "s")
+    for area in store.areas:
+        for index in area.indices(split):
+            if area.hours[index] == time and area.sources[index][0] == window.file:
+                height, width = area.fine_grid.shape
+                if window.y + window.size > height or window.x + window.size > width:
+                    raise InputError(
+                        f"{where}: {window.size} points leave the area of {height} x {width}"
+                    )
+                stamp = str(time.astype("datetime64[m]")).replace("-", "").replace(":", "")
+                name = f"{area.name}_{stamp}_y{window.y}_x{window.x}"
+                size = (window.size, window.size)
+                return _case(store, area, name, [index], (window.y, window.x), size)
+    raise InputError(f"{where}: no such hour in the split '{split}' of {store.path}")
+
+
+def _case(
+    store: Store,
+    area: Area,
+    name: str,
+    indices: list[int],
+    origin: tuple[int, int],
+    size: tuple[int, int],
+) -> Case:
+    (y, x), (height, width) = origin, size
+    return Case(
+        name=name,
+        area=area.name,
+        fine_grid=area.fine_grid.window(y, x, height, width),
+        origin=origin,
+        hours=area.hours[indices],
+        coarse_grid=area.coarse_grid,
+        channels=list(store.channels),
+        coarse=np.stack([area.coarse(index) for index in indices]),
+        truth=np.stack([area.fine(index)[y : y + height, x : x + width] for index in indices]),
+        sources=list(dict.fromkeys(name for index in indices for name in area.sources[index])),
+    )

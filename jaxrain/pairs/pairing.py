@@ -1,0 +1,245 @@
+"""Which hours pair: fine rain and every predictor at the same valid time, each in one split."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+import xarray as xr
+
+from jaxrain.errors import InputError
+from jaxrain.grids.grid import Grid
+from jaxrain.grids.regrid import block_axis
+from jaxrain.pairs.interpolation import interpolation_matrices
+from jaxrain.pairs.recipe import SPLITS, DataConfig
+from jaxrain.pairs.sources import Source
+from jaxrain.weather.netcdf import open_netcdf
+
+
+@dataclass(frozen=True)
+class Place:
+    """One hour of one canonical file."""
+
+    source: Source
+    index: int
+
+
+@dataclass(frozen=True)
+class Hour:
+    """A pair.
+
+    Attributes:
+      time: valid time, datetime64[s].
+      split: 'train', 'validation' or 'test'.
+      fine: where the rain is.
+      coarse: where each variable is; empty where the coarse rain is made from the fine.
+    """
+
+    time: np.datetime64
+    split: str
+    fine: Place
+    coarse: dict[str, Place]
+
+
+@dataclass
+class PairedArea:
+    """The hours of one pair of grids; the fine grid is cropped where blocks need it."""
+
+    name: str
+    fine_grid: Grid
+    coarse_grid: Grid
+    hours: list[Hour] = field(default_factory=list)
+
+
+@dataclass
+class Pairing:
+    """What pairing found.
+
+    Attributes:
+      areas: those with hours, in order of their first file.
+      left_out: (time, file, reason) of each fine hour that doesn't pair.
+      reissued: (time, file that was taken, file that was not).
+    """
+
+    areas: list[PairedArea] = field(default_factory=list)
+    left_out: list[tuple[np.datetime64, str, str]] = field(default_factory=list)
+    reissued: list[tuple[np.datetime64, str, str]] = field(default_factory=list)
+
+
+def pair(config: DataConfig, sources: list[Source]) -> Pairing:
+    """Pairs the hours of canonical files.
+
+    Raises:
+      InputError: no hour pairs, none is for training, an hour is in two splits, a variable is in
+        no file, the predictors are on several grids or don't cover the fine grid.
+    """
+    pairing = Pairing()
+    fine = [source for source in sources if source.role == "fine"]
+    coarse_grid, coarse = _index_coarse(config, sources)
+    for fine_grid, places in _index_fine(fine, pairing):
+        area = _area(config, fine_grid, coarse_grid, f"area{len(pairing.areas)}", fine)
+        for time in sorted(places):
+            _place_hour(config, area, time, places[time], coarse, pairing)
+        if area.hours:
+            pairing.areas.append(area)
+    _check_hours(pairing, coarse, bool(config.coarsen))
+    return pairing
+
+
+def _index_fine(
+    sources: list[Source], pairing: Pairing
+) -> list[tuple[Grid, dict[np.datetime64, Place]]]:
+    """Hours by grid, in order of the grids' first files; of a repeated hour the newest is kept."""
+    indexed: list[tuple[Grid, dict[np.datetime64, Place]]] = []
+    for source in sources:
+        with open_netcdf(source.canonical) as dataset:
+            grid, times = _grid_of(dataset), dataset["time"].values.astype("datetime64[s]")
+        places = next((hours for known, hours in indexed if known.same_as(grid)), None)
+        if places is None:
+            places = {}
+            indexed.append((grid, places))
+        for index, time in enumerate(times):
+            place, other = Place(source, index), places.get(time)
+            if other is not None:
+                # The newest edition wins, as file names tell it: the time of production comes
+                # first in them.
+                place, other = sorted([place, other], key=_edition)[::-1]
+                pairing.reissued.append((time, place.source.name, other.source.name))
+            places[time] = place
+    return indexed
+
+
+def _edition(place: Place) -> tuple[str, str]:
+    return place.source.name, str(place.source.path)
+
+
+def _index_coarse(
+    config: DataConfig, sources: list[Source]
+) -> tuple[Grid | None, dict[str, dict[np.datetime64, Place]]]:
+    """Where each variable's hours are, and the predictors' one grid."""
+    if config.coarsen:
+        return None, {}
+    grid: Grid | None = None
+    indexed: dict[str, dict[np.datetime64, Place]] = {name: {} for name in config.variables}
+    held = set()
+    for source in (source for source in sources if source.role == "coarse"):
+        with open_netcdf(source.canonical) as dataset:
+            here = _grid_of(dataset)
+            if grid is None:
+                grid, first = here, source.name
+            elif not grid.same_as(here):
+                raise InputError(
+                    f"{source.name} is on another grid ({here.shape[0]} x {here.shape[1]}, "
+                    f"{here.extent()}) than {first} ({grid.shape[0]} x {grid.shape[1]}, "
+                    f"{grid.extent()}): regrid it, or leave it out with data.exclude"
+                )
+            times = dataset["time"].values.astype("datetime64[s]")
+            for name in (name for name in config.variables if name in dataset):
+                held.add(name)
+                axes = [dim for dim in dataset[name].dims if dim != "time"]
+                # Where a file has an hour for one variable alone, the others are NaN in it.
+                there = dataset[name].notnull().any(axes).values
+                indexed[name] |= {
+                    time: Place(source, int(i)) for i, time in enumerate(times) if there[i]
+                }
+    lacking = [name for name in config.variables if name not in held]
+    if lacking:
+        raise InputError(
+            f"no coarse file holds {', '.join(lacking)}; they hold {', '.join(sorted(held))}: add "
+            f"files with {'it' if len(lacking) == 1 else 'them'}, or drop "
+            f"{'it' if len(lacking) == 1 else 'them'} from data.variables"
+        )
+    return grid, indexed
+
+
+def _grid_of(dataset: xr.Dataset) -> Grid:
+    if "y" not in dataset.dims:
+        return Grid(
+            y=dataset["latitude"].values.astype(np.float64),
+            x=dataset["longitude"].values.astype(np.float64),
+        )
+    known = "latitude" in dataset.variables and "longitude" in dataset.variables
+    return Grid(
+        y=dataset["y"].values.astype(np.float64),
+        x=dataset["x"].values.astype(np.float64),
+        projected=True,
+        latitude=dataset["latitude"].values if known else None,
+        longitude=dataset["longitude"].values if known else None,
+    )
+
+
+def _area(
+    config: DataConfig, fine: Grid, coarse: Grid | None, name: str, sources: list[Source]
+) -> PairedArea:
+    if coarse is not None:
+        coarse = _same_turn(coarse, fine)
+        interpolation_matrices(coarse, fine, ["bilinear"], "the fine grid")  # covers it, or says so
+        return PairedArea(name, fine, coarse)
+    factor = config.coarsen or 1
+    height, width = (size // factor * factor for size in fine.shape)
+    if min(height, width) < 2 * factor:
+        raise InputError(
+            f"data.coarsen={factor} leaves fewer than 2 x 2 blocks of a fine grid of "
+            f"{fine.shape[0]} x {fine.shape[1]} ({sources[0].name} and others): make it smaller"
+        )
+    fine = fine.window(0, 0, height, width)
+    blocks = Grid(block_axis(fine.y, factor), block_axis(fine.x, factor), fine.projected)
+    return PairedArea(name, fine, blocks)
+
+
+def _same_turn(coarse: Grid, fine: Grid) -> Grid:
+    """The coarse grid with its longitudes counted in the fine one's turn of the globe."""
+    if coarse.projected or fine.projected:
+        return coarse
+    turns = np.round((np.mean(fine.x) - np.mean(coarse.x)) / 360.0)
+    return Grid(y=coarse.y, x=coarse.x + 360.0 * turns)
+
+
+def _place_hour(
+    config: DataConfig,
+    area: PairedArea,
+    time: np.datetime64,
+    fine: Place,
+    coarse: dict[str, dict[np.datetime64, Place]],
+    pairing: Pairing,
+) -> None:
+    name = fine.source.name
+    matching = [
+        split
+        for split in SPLITS
+        if any(
+            bool(selection.matches(name, np.asarray([time]))[0])
+            for selection in getattr(config.splits, split)
+        )
+    ]
+    if len(matching) > 1:
+        raise InputError(
+            f"the hour {time} of {name} is in two splits, {' and '.join(matching)}: make "
+            "data.splits disjoint"
+        )
+    lacking = [variable for variable, places in coarse.items() if time not in places]
+    if not matching:
+        pairing.left_out.append((time, name, "in no split"))
+    elif lacking:
+        pairing.left_out.append((time, name, f"no {', '.join(lacking)} at this hour"))
+    else:
+        where = {variable: places[time] for variable, places in coarse.items()}
+        area.hours.append(Hour(time, matching[0], fine, where))
+
+
+def _check_hours(
+    pairing: Pairing, coarse: dict[str, dict[np.datetime64, Place]], coarsened: bool
+) -> None:
+    found = Counter(hour.split for area in pairing.areas for hour in area.hours)
+    if found["train"]:
+        return
+    reasons = Counter(reason for _, _, reason in pairing.left_out)
+    times = sorted(time for time, _, _ in pairing.left_out) or sorted(
+        hour.time for area in pairing.areas for hour in area.hours
+    )
+    said = f"the fine hours run from {times[0]} to {times[-1]}"
+    if not coarsened:
+        every = sorted({time for places in coarse.values() for time in places})
+        said += f", the predictors' from {every[0]} to {every[-1]}" if every else ""
+    said += "".join(f"; {count} left out: {reason}" for reason, count in reasons.most_common(3))
+    what = "no hour pairs" if not found else "no hour is for training"
+    raise InputError(f"{what}: {said}; check data.splits, and that both sides cover the same hours")

@@ -1,0 +1,230 @@
+"""The store: days of fine and coarse fields as .npy files, and one manifest that describes them.
+
+    STORE/manifest.json          written last: a store without it is not finished
+    STORE/audit.json             what `prepare` found
+    STORE/netcdf/                one canonical CF-NetCDF per input file
+    STORE/AREA/{fine,coarse}_{y,x}.npy          axes, degrees or km
+    STORE/AREA/{latitude,longitude}.npy         [H, W], for projected areas that know them
+    STORE/AREA/fine_YYYYMMDD.npy                [n, H, W] float32, mm, NaN where missing
+    STORE/AREA/coarse_YYYYMMDD.npy              [n, C, h, w] float32, canonical units
+    STORE/AREA/cover_YYYYMMDD.npy               [n, 2, by, bx] uint8, see `placement`
+
+An area is one distinct pair of a fine and a coarse grid. The coarse fields stay on their own
+grid: interpolated to the fine one they would be some 600 times as large.
+"""
+
+import functools
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxrain.errors import InputError
+from jaxrain.grids.grid import Grid
+from jaxrain.pairs.recipe import ARRAY_KEYS, STATISTICS_KEYS, DataConfig
+from jaxrain.pairs.scaling import Scaling
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Area:
+    """All hours of one pair of grids, in order of time.
+
+    Attributes:
+      name: folder in the store.
+      fine_grid: H x W points.
+      coarse_grid: h x w points.
+      hours: valid times (ends of hours), datetime64[s], shape [T].
+      splits: 'train', 'validation' or 'test' of each hour, [T].
+      sources: names of the input files of each hour, the fine one first, [T].
+      days: day file and index within it of each hour, [T].
+      folder: where the arrays are.
+    """
+
+    name: str
+    fine_grid: Grid
+    coarse_grid: Grid
+    hours: np.ndarray
+    splits: list[str]
+    sources: list[list[str]]
+    days: list[tuple[str, int]]
+    folder: Path
+
+    def fine(self, index: int) -> np.ndarray:
+        """Fine rain of an hour, mm, [H, W], NaN where missing; read only where it is touched."""
+        return self._array("fine", index)
+
+    def coarse(self, index: int) -> np.ndarray:
+        """Predictors of an hour, canonical units, [C, h, w]; read only where touched."""
+        return self._array("coarse", index)
+
+    def cover(self, index: int) -> np.ndarray:
+        """Counts of valid and wet points of an hour, uint8 [2, by, bx]."""
+        return self._array("cover", index)
+
+    def indices(self, split: str) -> list[int]:
+        """The hours of a split."""
+        return [index for index, name in enumerate(self.splits) if name == split]
+
+    def _array(self, kind: str, index: int) -> np.ndarray:
+        day, position = self.days[index]
+        return _open(str(self.folder / f"{kind}_{day}.npy"))[position]
+
+
+@dataclass(frozen=True, eq=False)
+class Store:
+    """A finished store."""
+
+    path: Path
+    manifest: dict[str, Any]
+    areas: list[Area]
+
+    @property
+    def channels(self) -> list[str]:
+        """Names of the C predictors, as 'u850' or 'tp'."""
+        return self.manifest["channels"]
+
+    def scaling(self, config: DataConfig) -> Scaling:
+        """The scaling that the config asks for, from the store's statistics."""
+        return Scaling.from_manifest(self.manifest, config)
+
+
+def open_store(path: str | Path, config: DataConfig | None = None) -> Store:
+    """Opens a finished store.
+
+    Args:
+      path: its folder.
+      config: where given, the store must have been made with the same.
+
+    Raises:
+      InputError: no finished store there, one of another version, or made with another config.
+    """
+    path = Path(path)
+    manifest = read_manifest(path)
+    if config is not None:
+        check_manifest(manifest, config, str(path), ARRAY_KEYS + STATISTICS_KEYS)
+    return Store(path, manifest, open_areas(path, manifest))
+
+
+def open_areas(path: Path, manifest: dict[str, Any]) -> list[Area]:
+    """The areas that a manifest describes, their arrays not yet read."""
+    return [_open_area(path, manifest, area["name"]) for area in manifest["areas"]]
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """Reads STORE/manifest.json.
+
+    Raises:
+      InputError: as `open_store`.
+    """
+    try:
+        manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError(
+            f"{path} holds no finished store (no manifest.json): run `python -m jaxrain.prepare` "
+            "with the same config"
+        ) from None
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}/manifest.json is no JSON ({error}): remove {path}") from None
+    if manifest.get("format") != FORMAT:
+        raise InputError(
+            f"{path} is a store of format {manifest.get('format')}, this version reads {FORMAT}: "
+            "remove it and run prepare again"
+        )
+    return manifest
+
+
+def check_manifest(
+    manifest: dict[str, Any], config: DataConfig, name: str, keys: tuple[str, ...]
+) -> None:
+    """Makes sure that a store was made with what the config says.
+
+    Raises:
+      InputError: names the first key that differs.
+    """
+    made, asked = manifest["config"], recipe_of(config)
+    for key in keys:
+        if made[key] != asked[key]:
+            raise InputError(
+                f"the store {name} was made with {key}={_brief(made[key])}, the config says "
+                f"{key}={_brief(asked[key])}: "
+                + (
+                    "run prepare again"
+                    if key in STATISTICS_KEYS
+                    else "give data.store=ANOTHER_FOLDER, or remove the store and run prepare again"
+                )
+            )
+
+
+def recipe_of(config: DataConfig) -> dict[str, Any]:
+    """The part of the config that a store's content depends on, as JSON has it."""
+    values = asdict(config)
+    return {key: values[key] for key in ARRAY_KEYS + STATISTICS_KEYS}
+
+
+def save_grid(folder: Path, kind: str, grid: Grid) -> None:
+    """Writes an area's axes; `kind` is 'fine' or 'coarse'."""
+    save_array(folder / f"{kind}_y.npy", grid.y)
+    save_array(folder / f"{kind}_x.npy", grid.x)
+    if kind == "fine" and grid.latitude is not None and grid.longitude is not None:
+        save_array(folder / "latitude.npy", grid.latitude)
+        save_array(folder / "longitude.npy", grid.longitude)
+
+
+def save_array(path: Path, array: np.ndarray) -> None:
+    """Writes a .npy file beside `path` and renames it, so that it is whole or not there."""
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("wb") as file:
+        np.save(file, array, allow_pickle=False)
+    partial.replace(path)
+
+
+def save_json(path: Path, content: dict[str, Any]) -> None:
+    """Writes JSON beside `path` and renames it."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def _open_area(path: Path, manifest: dict[str, Any], name: str) -> Area:
+    folder = path / name
+    about = next(area for area in manifest["areas"] if area["name"] == name)
+    hours = [hour for hour in manifest["hours"] if hour["area"] == name]
+    return Area(
+        name=name,
+        fine_grid=_load_grid(folder, "fine", about["projected"]),
+        coarse_grid=_load_grid(folder, "coarse", about["projected"]),
+        hours=np.asarray([hour["time"] for hour in hours], "datetime64[s]"),
+        splits=[hour["split"] for hour in hours],
+        sources=[hour["sources"] for hour in hours],
+        days=[(hour["day"], hour["index"]) for hour in hours],
+        folder=folder,
+    )
+
+
+def _load_grid(folder: Path, kind: str, projected: bool) -> Grid:
+    def load(name: str) -> np.ndarray:
+        return np.load(folder / f"{name}.npy", allow_pickle=False)
+
+    known = kind == "fine" and (folder / "latitude.npy").exists()
+    return Grid(
+        y=load(f"{kind}_y"),
+        x=load(f"{kind}_x"),
+        projected=projected,
+        latitude=load("latitude") if known else None,
+        longitude=load("longitude") if known else None,
+    )
+
+
+# Outside the Area, so that a worker process is sent the paths and not the arrays.
+@functools.lru_cache(maxsize=256)
+def _open(path: str) -> np.ndarray:
+    return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+def _brief(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 80 else text[:77] + "..."
