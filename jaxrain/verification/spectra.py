@@ -1,16 +1,11 @@
 """Radially averaged power spectra: has the forecast as much small-scale rain as the truth?"""
 
-import contextlib
-import io
 from collections.abc import Iterator
 
 import numpy as np
 from scipy import fft
 
 from jaxrain.verification.points import Sums
-
-with contextlib.redirect_stdout(io.StringIO()):  # pysteps prints where its settings file lies
-    from pysteps.utils.spectral import rapsd
 
 MAX_MISSING = 0.2
 """Largest share of unknown points of a square whose spectrum is taken."""
@@ -54,8 +49,8 @@ def spectrum_sums(
 
     A square with at most MAX_MISSING of its points unknown counts, its unknown points dry on both
     sides alike. A Hann window keeps the jump between opposite edges from filling the short waves;
-    what it weighs as the mean is taken off first, so that none leaks into the longest one. The
-    rings are pysteps' `rapsd`, interpolated to common wavelengths.
+    what it weighs as the mean is taken off first, so that none leaks into the longest one. Rings
+    are interpolated to common wavelengths.
 
     Args:
       members: rain of M members, shape [M, H, W] [mm].
@@ -97,10 +92,27 @@ def _density(
         transform = fft.fft2(anomaly * window)
         power = power + np.square(np.abs(transform)) / np.square(window).sum()
         count += 1
-    rings, frequencies = rapsd(
-        fft.fftshift(power) / count * spacing_km**2, fft_method=None, return_freq=True, d=spacing_km
-    )
-    return np.interp(1 / wavelengths_km, frequencies, rings)
+    rings = radial_means(power) / count * spacing_km**2
+    return np.interp(1 / wavelengths_km, np.arange(len(rings)) / (len(power) * spacing_km), rings)
+
+
+def radial_means(power: np.ndarray) -> np.ndarray:
+    """Mean power over rings of whole wavenumbers, as pysteps' `rapsd` takes it.
+
+    pysteps itself is for tests, in a process of its own: it loads pyproj, and two copies of PROJ,
+    pyproj's and that of ecCodes' wheel, corrupt each other's memory.
+
+    Args:
+      power: of the waves of a square field, in the order of the fast Fourier transform, [n, n].
+
+    Returns:
+      Means for the wavenumbers 0 (the field's mean) up to the last that fits both ways,
+      shape [(n + 1) // 2].
+    """
+    side = len(power)
+    wavenumber = fft.fftfreq(side, 1 / side)
+    ring = np.hypot.outer(wavenumber, wavenumber).round().astype(int).ravel()
+    return (np.bincount(ring, power.ravel()) / np.bincount(ring))[: (side + 1) // 2]
 
 
 def decibels(ratio: np.ndarray) -> np.ndarray:

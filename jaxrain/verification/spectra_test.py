@@ -35,16 +35,6 @@ def test_a_constant_field_has_no_power():
     assert sums["spectrum"].max() < 1e-20
 
 
-def test_without_a_taper_rings_are_those_of_pysteps(monkeypatch):
-    from pysteps.utils.spectral import rapsd
-
-    monkeypatch.setattr(np, "hanning", np.ones)
-    field = np.random.default_rng(1).normal(size=(32, 32))
-    waves = wavelengths([32.0], [1.0])
-    ours = spectrum_sums(field[None], field, 1.0, waves)["spectrum"]
-    np.testing.assert_allclose(ours, rapsd(field, fft_method=np.fft)[1:], rtol=1e-10)
-
-
 def test_members_spectra_are_averaged_not_the_members():
     noise = np.random.default_rng(2).normal(size=(1, 32, 32))
     both = np.concatenate([noise, -noise])

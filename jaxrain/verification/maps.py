@@ -1,0 +1,169 @@
+"""Maps of one hour: what came, what the model was given, and what it made of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from jaxrain.grids.grid import Grid
+from jaxrain.verification.palette import (
+    MISSING,
+    RAIN_EDGES_MM,
+    new_figure,
+    probability_scale,
+    rain_scale,
+)
+from jaxrain.verification.scoring import Field
+
+_MAP_INCHES = 3.1
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """The fields of one hour that are drawn.
+
+    Attributes:
+      title: which hour and where.
+      why: why this one was chosen.
+      grid: H x W points.
+      truth: [mm], shape [H, W], NaN where not known.
+      coarse: coarse rain on the same grid [mm], shape [H, W].
+      coarse_name: how it came to that grid.
+      members: [mm], shape [M, H, W].
+    """
+
+    title: str
+    why: str
+    grid: Grid
+    truth: np.ndarray
+    coarse: np.ndarray
+    coarse_name: str
+    members: np.ndarray
+
+
+def telling_fields(fields: Sequence[Field]) -> list[tuple[Field, str]]:
+    """Up to three hours worth looking at, and why: chosen by rule, so that none is hand-picked."""
+    by_rain = sorted(fields, key=lambda field: field.rain_mm, reverse=True)
+    wet = by_rain[: max(1, len(by_rain) // 2)]
+    chosen = [
+        (by_rain[0], "the most rain of all"),
+        (wet[len(wet) // 2], "middling: a quarter of all were wetter"),
+        (
+            min(wet, key=lambda field: field.gain_mm),
+            "the model's least gain on bilinear among the wetter half",
+        ),
+    ]
+    seen: list[tuple[Field, str]] = []
+    for field, why in chosen:
+        if field not in [other for other, _ in seen]:
+            seen.append((field, why))
+    return seen
+
+
+def map_figure(scene: Scene) -> Figure:
+    """Two rows of maps: truth, coarse input, mean, probability; three members, and the scales."""
+    height, width = _shape_inches(scene.grid)
+    figure = new_figure(4 * width + 0.9, 2 * height + 0.9)
+    axes = figure.subplots(2, 4)
+    rain_colours, rain_norm = rain_scale()
+    probability_colours, probability_norm = probability_scale()
+    threshold = _probability_threshold(scene)
+    probability = (scene.members >= threshold).mean(0)
+    panels: list[tuple[Axes, np.ndarray, str]] = [
+        (axes[0, 0], scene.truth, "Truth"),
+        (axes[0, 1], scene.coarse, scene.coarse_name),
+        (axes[0, 2], scene.members.mean(0), f"Mean of {len(scene.members)} members"),
+    ]
+    panels += [
+        (ax, member, f"Member {number}")
+        for number, (ax, member) in enumerate(zip(axes[1], scene.members[:3], strict=False), 1)
+    ]
+    rain_image = None
+    for ax, values, title in panels:
+        rain_image = _draw(ax, scene.grid, values, title, cmap=rain_colours, norm=rain_norm)
+    probability_image = _draw(
+        axes[0, 3],
+        scene.grid,
+        probability,
+        f"Probability of {threshold:g} mm or more",
+        cmap=probability_colours,
+        norm=probability_norm,
+    )
+    for ax in axes[1, min(3, len(scene.members)) :]:
+        ax.axis("off")
+    for row, column in np.ndindex(2, 4):
+        axes[row, column].tick_params(labelleft=column == 0, labelbottom=row == 1)
+    _scales(figure, axes[1, 3], rain_image, probability_image)
+    return figure
+
+
+def _probability_threshold(scene: Scene) -> float:
+    """5 mm where the hour has much of it, else 1 mm."""
+    known = scene.truth[np.isfinite(scene.truth)]
+    return 5.0 if (known >= 5).mean() >= 0.02 else 1.0
+
+
+def _shape_inches(grid: Grid) -> tuple[float, float]:
+    rows, columns = grid.shape
+    ratio = rows / columns * _aspect(grid) * _cell(grid.y) / _cell(grid.x)
+    return float(np.clip(_MAP_INCHES * ratio, 1.6, 5.0)), _MAP_INCHES
+
+
+def _cell(axis: np.ndarray) -> float:
+    return abs(float(axis[-1] - axis[0])) / (len(axis) - 1)
+
+
+def _aspect(grid: Grid) -> float:
+    """How much longer a unit of y is than one of x."""
+    return 1.0 if grid.projected else 1 / float(np.cos(np.radians(grid.y.mean())))
+
+
+def _draw(ax: Axes, grid: Grid, values: np.ndarray, title: str, **style: Any) -> Any:
+    half_y, half_x = _cell(grid.y) / 2, _cell(grid.x) / 2
+    west, east = grid.x.min() - half_x, grid.x.max() + half_x
+    south, north = grid.y.min() - half_y, grid.y.max() + half_y
+    upright = values if grid.y[0] > grid.y[-1] else values[::-1]
+    # Unknown points are left open, and what shines through is hatched: not to be taken for dry.
+    hatched = Rectangle(
+        (0, 0), 1, 1, transform=ax.transAxes, facecolor=MISSING, edgecolor="#8a8a8a", hatch="////"
+    )
+    hatched.set(linewidth=0, zorder=0)
+    ax.add_patch(hatched)
+    style["cmap"] = style["cmap"].with_extremes(bad=(0, 0, 0, 0))
+    image = ax.imshow(
+        np.ma.masked_invalid(upright),
+        extent=(west, east, south, north),
+        interpolation="nearest",
+        aspect=_aspect(grid),
+        zorder=1,
+        **style,
+    )
+    ax.set_title(title, fontsize=10)
+    ax.tick_params(labelsize=7, length=2)
+    ax.locator_params(nbins=4)
+    unit = "{x:g}" if grid.projected else "{x:g}°"
+    ax.xaxis.set_major_formatter(unit)
+    ax.yaxis.set_major_formatter(unit)
+    if grid.projected:
+        ax.set_xlabel("km", fontsize=7)
+    return image
+
+
+def _scales(figure: Figure, ax: Axes, rain: Any, probability: Any) -> None:
+    """Both colour scales where an eighth map would be."""
+    ax.axis("off")
+    for image, left, label, ticks, extend in (
+        (rain, 0.12, "rain in the hour [mm]", RAIN_EDGES_MM, "both"),
+        (probability, 0.62, "probability [%]", (0.05, 0.1, 0.3, 0.5, 0.7, 0.9), "min"),
+    ):
+        bar = figure.colorbar(
+            image, cax=ax.inset_axes((left, 0.03, 0.07, 0.94)), extend=extend, ticks=list(ticks)
+        )
+        percent = label.endswith("[%]")
+        bar.ax.set_yticklabels([f"{100 * t:g}" if percent else f"{t:g}" for t in ticks])
+        bar.ax.tick_params(labelsize=7, length=2)
+        bar.set_label(label, fontsize=8)

@@ -1,0 +1,51 @@
+"""Colours that mean the same to every eye: rain in classes, and one colour for each forecast."""
+
+from matplotlib import colormaps
+from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap
+from matplotlib.figure import Figure
+
+# Light rain in blues that darken, heavy rain in ambers that darken: blue against amber is the pair
+# that all common colour blindness leaves apart (the test simulates it), and white is dry.
+RAIN_EDGES_MM = (0.1, 0.5, 1, 2, 5, 10, 20, 50)
+_RAIN = ("#dbe9f6", "#a6cee4", "#5fa6d1", "#2b74b3", "#0b3b7a", "#ffd166", "#f08a24", "#a83208")
+DRY = "#ffffff"
+MISSING = "#b8b8b8"
+
+PROBABILITY_EDGES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+
+# Okabe and Ito (2008), Color Universal Design.
+SYSTEM_COLOURS = {
+    "truth": "#000000",
+    "model": "#0072B2",
+    "ensemble mean": "#56B4E9",
+    "bilinear": "#D55E00",
+    "nearest": "#E69F00",
+}
+OTHER_COLOURS = ("#009E73", "#CC79A7", "#F0E442")
+
+
+def rain_scale() -> tuple[Colormap, BoundaryNorm]:
+    """Colours and classes of rain in an hour [mm]: white below the first edge, NaN grey."""
+    colours = ListedColormap(list(_RAIN[:-1]), "rain").with_extremes(
+        under=DRY, over=_RAIN[-1], bad=MISSING
+    )
+    return colours, BoundaryNorm(RAIN_EDGES_MM, len(_RAIN) - 1)
+
+
+def probability_scale() -> tuple[Colormap, BoundaryNorm]:
+    """Colours and classes of a probability 0..1: white below the first edge, NaN grey."""
+    # A sequence of one hue whose lightness falls evenly reads without colour too.
+    count = len(PROBABILITY_EDGES) - 1
+    colours = colormaps["BuPu"].resampled(count + 1)(range(1, count + 1))
+    scale = ListedColormap(colours, "probability").with_extremes(under=DRY, bad=MISSING)
+    return scale, BoundaryNorm(PROBABILITY_EDGES, count)
+
+
+def system_colour(name: str, number: int = 0) -> str:
+    """A forecast's colour; those without one of their own take the rest in turn."""
+    return SYSTEM_COLOURS.get(name, OTHER_COLOURS[number % len(OTHER_COLOURS)])
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure [inches] in the page's style, without a window system."""
+    return Figure(figsize=(width, height), layout="constrained", facecolor="white")

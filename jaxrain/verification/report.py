@@ -1,0 +1,154 @@
+"""The report of a verification: `scores.json`, `index.html`, and two of its pictures."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from jaxrain.errors import InputError
+from jaxrain.verification import figures, page
+from jaxrain.verification.baselines import Baseline
+from jaxrain.verification.forecast import Forecast
+from jaxrain.verification.fractions import WINDOWS_KM
+from jaxrain.verification.maps import Scene, map_figure, telling_fields
+from jaxrain.verification.metrics import FRACTION_MEANINGS, MEANINGS, THRESHOLD_MEANINGS
+from jaxrain.verification.points import THRESHOLDS_MM
+from jaxrain.verification.scoring import MODEL, Field, Verification, read_systems
+from jaxrain.verification.truth import Truth
+
+_DOTS_PER_INCH = 110
+
+
+def report_folder(path: str | Path) -> Path:
+    """The report's folder, not yet made: asked before the work, so that it is not done in vain.
+
+    Raises:
+      InputError: a file lies there.
+    """
+    folder = Path(path)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file; expected a folder for the report: give another")
+    return folder
+
+
+def write_report(
+    folder: Path,
+    found: Verification,
+    forecast: Forecast,
+    truth: Truth,
+    baselines: dict[str, Baseline],
+) -> Path:
+    """Writes scores.json, index.html, maps.png and spectra.png, each whole or not at all.
+
+    Args:
+      folder: where; made where it isn't there, its files of these names are replaced.
+      found: from `verify`.
+      forecast: still open: a few hours are read again for their maps.
+      truth: what came.
+      baselines: as given to `verify`.
+
+    Returns:
+      The page's path.
+    """
+    scenes = [
+        _scene(forecast, field, why, truth, baselines)
+        for field, why in telling_fields(found.fields)
+    ]
+    maps = [_png(map_figure(scene)) for scene in scenes]
+    pictures = page.Pictures(
+        maps=[(scene.title, scene.why, png) for scene, png in zip(scenes, maps, strict=True)],
+        spectra=_png(figures.spectrum_figure(found)),
+        ensemble=_png(figures.ensemble_figure(found)),
+        skill=_png(figures.skill_figure(found)),
+    )
+    attributes = {name: str(value) for name, value in forecast.attributes.items()}
+    html = page.render(found, forecast.path.name, attributes, pictures)
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(folder / "scores.json", scores_json(found, forecast.path.name, attributes).encode())
+    _write(folder / "maps.png", maps[0])
+    _write(folder / "spectra.png", pictures.spectra)
+    _write(folder / "index.html", html.encode())
+    return folder / "index.html"
+
+
+def scores_json(found: Verification, name: str, attributes: dict[str, str]) -> str:
+    """All numbers of the report as JSON text.
+
+    `hours`, `points`, `model` and `baselines` keep their form; the rest may grow.
+    """
+    content = {
+        "hours": found.hours,
+        "points": found.points,
+        "model": found.systems[MODEL],
+        "baselines": {name: found.systems[name] for name in found.systems if name != MODEL},
+        "crps_skill": found.skill,
+        "fields": len(found.fields),
+        "members": found.members,
+        "points_without_forecast": found.unforecast,
+        "interval": {
+            "level": 0.95,
+            "method": "bootstrap over blocks of hours",
+            "block_hours": found.blocks.hours,
+            "blocks": found.blocks.count,
+        },
+        "truth": found.truth,
+        "thresholds_mm": THRESHOLDS_MM,
+        "windows_km": WINDOWS_KM,
+        "rank_histogram": found.sums[MODEL]["ranks"].tolist(),
+        "reliability": {
+            f"{threshold:g}mm": {
+                "forecasts": found.sums[MODEL]["forecasts"][t].tolist(),
+                "events": found.sums[MODEL]["events"][t].tolist(),
+            }
+            for t, threshold in enumerate(THRESHOLDS_MM)
+        },
+        "spectra": _spectra(found),
+        "meanings": MEANINGS | THRESHOLD_MEANINGS | FRACTION_MEANINGS,
+        "forecast": {"file": name, "attributes": attributes},
+    }
+    return json.dumps(content, indent=1, allow_nan=False) + "\n"
+
+
+def _spectra(found: Verification) -> dict[str, Any]:
+    """Mean densities [mm2 km2] at wavelengths [km]; empty where no square was complete."""
+    model = found.sums[MODEL]
+    squares = float(model["spectrum_squares"])
+    lines = {"truth": model["truth_spectrum"], "ensemble_mean": model["mean_spectrum"]}
+    lines |= {name: sums["spectrum"] for name, sums in found.sums.items()}
+    return {"wavelength_km": found.wavelengths_km.tolist(), "squares": int(squares)} | {
+        name: (line / squares).tolist() for name, line in lines.items() if squares > 0
+    }
+
+
+def _scene(
+    forecast: Forecast, field: Field, why: str, truth: Truth, baselines: dict[str, Baseline]
+) -> Scene:
+    case = forecast.cases[field.case]
+    systems = read_systems(case, field.hour, baselines)
+    coarse, name = ("nearest", "Coarse input") if "nearest" in systems else ("bilinear", "")
+    end = np.datetime_as_string(field.time, unit="m").replace("T", " ")
+    return Scene(
+        title=f"{case.name}, hour to {end} UTC",
+        why=why,
+        grid=case.grid,
+        truth=truth(case, field.hour),
+        coarse=systems[coarse][0],
+        coarse_name=name or "Coarse input, interpolated",
+        members=systems[MODEL],
+    )
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    # Without the library's version in it the same numbers give the same bytes.
+    figure.savefig(buffer, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _write(path: Path, content: bytes) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_bytes(content)
+    partial.replace(path)

@@ -1,0 +1,63 @@
+"""`python -m jaxrain.verify OUT.nc --report DIR`: scores against baselines, as JSON and a page."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from jaxrain.command import run_command
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="jaxrain verify",
+        description="Scores an ensemble against what came, always beside bilinear interpolation.",
+    )
+    parser.add_argument("ensemble", metavar="OUT.nc", help="what `jaxrain sample` wrote")
+    parser.add_argument(
+        "--truth",
+        nargs="+",
+        metavar="FILE",
+        help="files of fine rain (default: the store that OUT.nc names)",
+    )
+    parser.add_argument(
+        "--report",
+        required=True,
+        metavar="DIR",
+        help="folder for index.html, scores.json, maps.png and spectra.png",
+    )
+    return run_command(_verify, parser, argv)
+
+
+def _verify(arguments: argparse.Namespace) -> None:
+    from jaxrain.verification.baselines import baselines
+    from jaxrain.verification.forecast import open_forecast
+    from jaxrain.verification.page import headline
+    from jaxrain.verification.report import report_folder, write_report
+    from jaxrain.verification.scoring import verify
+    from jaxrain.verification.tables import terminal
+    from jaxrain.verification.truth import store_of, truth_from_files, truth_from_store
+
+    folder = report_folder(arguments.report)
+    with open_forecast(arguments.ensemble) as forecast:
+        if arguments.truth:
+            store, truth = None, truth_from_files(forecast, arguments.truth)
+        else:
+            store = store_of(forecast)
+            truth = truth_from_store(forecast, store)
+        against = baselines(forecast, store)
+        found = verify(forecast, truth, against, _progress)
+        page = write_report(folder, found, forecast, truth, against)
+    print(f"{found.hours} hours, {len(found.fields)} fields, {found.points} points")
+    print(terminal(found))
+    print(f"{headline(found.skill['bilinear'])}.")
+    print(f"report: {page}")
+
+
+def _progress(done: int, of: int) -> None:
+    if sys.stderr.isatty():
+        print(f"\rverified {done} of {of} hours", end="\n" if done == of else "", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
