@@ -26,12 +26,10 @@ from jaxrain.ensembles.noise import white_noise
 from jaxrain.ensembles.settings import SampleConfig
 from jaxrain.errors import InputError
 from jaxrain.grids.grid import Grid
-from jaxrain.grids.regrid import bilinear_matrix, nearest_matrix
 from jaxrain.grids.tiling import Lattice
 from jaxrain.pairs.conditioning import condition_fields
+from jaxrain.pairs.interpolation import interpolation_matrices
 from jaxrain.pairs.scaling import Scaling, decode_target, target_bounds
-
-MATRICES = {"bilinear": bilinear_matrix, "nearest": nearest_matrix}
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,23 +63,25 @@ def make_canvas(
     Args:
       fine: grid of the field to be made, H x W.
       coarse: grid of the predictors, k x l.
-      interpolations: names of `MATRICES`, in the order of the network's channels.
+      interpolations: 'bilinear' and 'nearest', in the order of the network's channels.
       origin: row and column of `fine`'s first point in its area's grid.
       tile: edge of a tile [pixels].
       overlap: pixels shared by neighbouring tiles.
 
     Raises:
-      ValueError: `fine` reaches more than half a cell beyond `coarse`, or there is no such lattice.
+      InputError: `fine` reaches more than half a cell beyond `coarse`.
+      ValueError: there is no such lattice.
     """
     lattice = Lattice(fine.shape, tile, overlap)
 
-    def rows(source: NDArray, target: NDArray, length: int) -> NDArray[np.float32]:
-        weights = np.stack([MATRICES[name](source, target) for name in interpolations])
-        beyond = length - len(target)  # the padding takes the edge's predictors
+    matrices = interpolation_matrices(coarse, fine, list(interpolations))
+
+    def padded(weights: NDArray, length: int) -> NDArray[np.float32]:
+        beyond = length - weights.shape[1]  # the padding takes the edge's predictors
         return np.pad(weights, ((0, 0), (0, beyond), (0, 0)), mode="edge").astype(np.float32)
 
     height, width = lattice.canvas
-    return Canvas(lattice, rows(coarse.y, fine.y, height), rows(coarse.x, fine.x, width), origin)
+    return Canvas(lattice, padded(matrices.y, height), padded(matrices.x, width), origin)
 
 
 def make_downscale(

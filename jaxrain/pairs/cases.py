@@ -39,13 +39,14 @@ class Case:
     sources: list[str] = field(default_factory=list)
 
 
-def cases(store: Store, config: DataConfig, split: str) -> list[Case]:
+def cases(store: Store, config: DataConfig, split: str, *, truth: bool = True) -> list[Case]:
     """The cases of a split.
 
     Args:
       store: finished.
       config: its `windows` make the test split's cases where there are any.
       split: 'train', 'validation' or 'test'.
+      truth: whether to read the fine rain, which is large, too.
 
     Returns:
       One case per window, or one per area that has hours in the split.
@@ -55,8 +56,8 @@ def cases(store: Store, config: DataConfig, split: str) -> list[Case]:
         area.
     """
     if split == "test" and config.windows:
-        return [_window_case(store, window, split) for window in config.windows]
-    found = [_area_case(store, area, split) for area in store.areas if area.indices(split)]
+        return [_window_case(store, window, split, truth) for window in config.windows]
+    found = [_area_case(store, area, split, truth) for area in store.areas if area.indices(split)]
     if not found:
         raise InputError(
             f"the store {store.path} has no hours of the split '{split}': name some in "
@@ -65,12 +66,12 @@ def cases(store: Store, config: DataConfig, split: str) -> list[Case]:
     return found
 
 
-def _area_case(store: Store, area: Area, split: str) -> Case:
+def _area_case(store: Store, area: Area, split: str, truth: bool) -> Case:
     indices = area.indices(split)
-    return _case(store, area, area.name, indices, (0, 0), area.fine_grid.shape)
+    return _case(store, area, area.name, indices, (0, 0), area.fine_grid.shape, truth)
 
 
-def _window_case(store: Store, window: Window, split: str) -> Case:
+def _window_case(store: Store, window: Window, split: str, truth: bool) -> Case:
     where = f"window at ({window.y}, {window.x}) of {window.file} at {window.time}"
     time = np.datetime64(window.time, "s")
     for area in store.areas:
@@ -84,7 +85,7 @@ def _window_case(store: Store, window: Window, split: str) -> Case:
                 stamp = str(time.astype("datetime64[m]")).replace("-", "").replace(":", "")
                 name = f"{area.name}_{stamp}_y{window.y}_x{window.x}"
                 size = (window.size, window.size)
-                return _case(store, area, name, [index], (window.y, window.x), size)
+                return _case(store, area, name, [index], (window.y, window.x), size, truth)
     raise InputError(f"{where}: no such hour in the split '{split}' of {store.path}")
 
 
@@ -95,8 +96,10 @@ def _case(
     indices: list[int],
     origin: tuple[int, int],
     size: tuple[int, int],
+    truth: bool,
 ) -> Case:
     (y, x), (height, width) = origin, size
+    fine = [area.fine(index)[y : y + height, x : x + width] for index in indices if truth]
     return Case(
         name=name,
         area=area.name,
@@ -106,6 +109,6 @@ def _case(
         coarse_grid=area.coarse_grid,
         channels=list(store.channels),
         coarse=np.stack([area.coarse(index) for index in indices]),
-        truth=np.stack([area.fine(index)[y : y + height, x : x + width] for index in indices]),
+        truth=np.stack(fine) if truth else None,
         sources=list(dict.fromkeys(name for index in indices for name in area.sources[index])),
     )

@@ -171,7 +171,7 @@ def _area(
     config: DataConfig, fine: Grid, coarse: Grid | None, name: str, sources: list[Source]
 ) -> PairedArea:
     if coarse is not None:
-        coarse = _same_turn(coarse, fine)
+        coarse = same_turn(coarse, fine)
         interpolation_matrices(coarse, fine, ["bilinear"], "the fine grid")  # covers it, or says so
         return PairedArea(name, fine, coarse)
     factor = config.coarsen or 1
@@ -186,7 +186,7 @@ def _area(
     return PairedArea(name, fine, blocks)
 
 
-def _same_turn(coarse: Grid, fine: Grid) -> Grid:
+def same_turn(coarse: Grid, fine: Grid) -> Grid:
     """The coarse grid with its longitudes counted in the fine one's turn of the globe."""
     if coarse.projected or fine.projected:
         return coarse

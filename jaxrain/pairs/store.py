@@ -174,6 +174,14 @@ def save_grid(folder: Path, kind: str, grid: Grid) -> None:
         save_array(folder / "longitude.npy", grid.longitude)
 
 
+def save_grids(folder: Path, areas: list[Area]) -> None:
+    """Writes the axes of all areas, so that `open_areas` of the folder knows their grids."""
+    for area in areas:
+        (folder / area.name).mkdir(parents=True, exist_ok=True)
+        save_grid(folder / area.name, "fine", area.fine_grid)
+        save_grid(folder / area.name, "coarse", area.coarse_grid)
+
+
 def save_array(path: Path, array: np.ndarray) -> None:
     """Writes a .npy file beside `path` and renames it, so that it is whole or not there."""
     partial = path.with_name(f".{path.name}.partial")
