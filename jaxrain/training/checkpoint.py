@@ -40,11 +40,6 @@ class Checkpoints:
     def __exit__(self, *_: object) -> None:
         self.manager.close()
 
-    def latest(self) -> int | None:
-        """Step of the newest whole checkpoint, or None."""
-        step: int | None = self.manager.latest_step()
-        return step
-
     def save(self, state: TrainState, loader_state: dict[str, Any]) -> None:
         """Starts writing `state`; returns once its arrays may be given away."""
         optimizer = {"step": state.step, "state": state.opt_state}
@@ -73,7 +68,7 @@ class Checkpoints:
         Raises:
           InputError: there is none, or it is of another network or optimizer.
         """
-        step = _existing_step(self.manager, self.run, step)
+        step = _existing_step(self.run, step)
         _check_same_network(self.manager, step, template.params, self.run)
         like = jax.tree.map(_abstract, template)
         optimizer = {"step": like.step, "state": like.opt_state}
@@ -93,6 +88,11 @@ class Checkpoints:
             opt_state=read.optimizer["state"],
         )
         return state, read.loader
+
+
+def saved_steps(run: str | Path) -> list[int]:
+    """Steps of the whole checkpoints of a run, ascending; empty where there is no run."""
+    return sorted(ocp.step.checkpoint_steps(Path(run) / FOLDER))
 
 
 def open_checkpoints(run: str | Path, keep: int | None = None) -> Checkpoints:
@@ -134,7 +134,7 @@ def load_parameters(
         raise InputError(f"{run} has no {FOLDER}/ inside; give a folder that training has made")
     options = ocp.CheckpointManagerOptions(read_only=True)
     with _manager(run, options) as manager:
-        step = _existing_step(manager, run, step)
+        step = _existing_step(run, step)
         _check_same_network(manager, step, template, run)
         item = "ema" if ema else "params"
         like = ocp.args.StandardRestore(jax.tree.map(_abstract, template))
@@ -162,15 +162,13 @@ def _manager(run: Path, options: ocp.CheckpointManagerOptions) -> ocp.Checkpoint
     return ocp.CheckpointManager(run / FOLDER, options=options, item_handlers=handlers)
 
 
-def _existing_step(manager: ocp.CheckpointManager, run: Path, step: int | None) -> int:
-    steps = sorted(manager.all_steps())
+def _existing_step(run: Path, step: int | None) -> int:
+    steps = saved_steps(run)
     if not steps:
         raise InputError(f"{run} has no checkpoint yet; train it first")
-    if step is None:
-        return int(steps[-1])
-    if step not in steps:
+    if step is not None and step not in steps:
         raise InputError(f"{run} has no checkpoint of step {step}; there are {steps}")
-    return step
+    return steps[-1] if step is None else step
 
 
 def _check_same_network(

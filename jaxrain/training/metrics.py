@@ -25,7 +25,7 @@ def mean_metrics(values: Sequence[Mapping[str, Any]], first_step: int) -> dict[s
       first_step: number of the first update, counted from 1.
 
     Returns:
-      Means; of the learning rate, the last.
+      Means.
 
     Raises:
       InputError: a number is NaN or infinite; names the first such step.
@@ -38,10 +38,7 @@ def mean_metrics(values: Sequence[Mapping[str, Any]], first_step: int) -> dict[s
                 "checkpoint is good: go on from it with a lower train.learning_rate, or look for "
                 "wild values with prepare's audit"
             )
-    means = {name: float(np.mean([v[name] for v in values])) for name in values[0]}
-    if "learning_rate" in means:
-        means["learning_rate"] = float(values[-1]["learning_rate"])
-    return means
+    return {name: float(np.mean([v[name] for v in values])) for name in values[0]}
 
 
 @dataclass

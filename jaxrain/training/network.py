@@ -47,11 +47,12 @@ def define_network(
             in_channels=channels * len(data.interpolations) + 1,
             image_size=data.patch,
             dtype=jnp.dtype(precision),
-            rngs=nnx.Rngs(seed),
+            rngs=nnx.Rngs(jax.random.key(seed)),
         )
 
     graph, _ = nnx.split(nnx.eval_shape(lambda: build(0)))
 
+    @jax.jit
     def init(seed: int) -> Params:
         return nnx.to_pure_dict(nnx.state(build(seed), nnx.Param))
 

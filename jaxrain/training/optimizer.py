@@ -1,5 +1,6 @@
 """How weights follow gradients: AdamW, its learning rate over time, and the running average."""
 
+import math
 from typing import Any
 
 import jax
@@ -9,39 +10,39 @@ import optax
 from jaxrain.training.settings import TrainConfig
 
 
-def learning_rate_schedule(config: TrainConfig) -> optax.Schedule:
+def learning_rate(config: TrainConfig, step: int) -> float:
     """Linear warm-up, then half a cosine (Loshchilov & Hutter 2017, arXiv:1608.03983).
 
     A warm-up longer than a tenth of the run is cut to that, so that short trial runs learn too.
 
-    Returns:
-      A function from the number of updates done to the rate of the next one; update 0 already
-      moves the weights.
+    Args:
+      config: its `learning_rate` is the peak, `final_learning_rate` the share left at the end.
+      step: updates done; update 0 already moves the weights.
     """
     warmup = min(config.warmup_steps, config.steps // 10)
-    return optax.warmup_cosine_decay_schedule(
-        init_value=config.learning_rate / (warmup + 1),
-        peak_value=config.learning_rate,
-        warmup_steps=warmup,
-        decay_steps=max(config.steps, 1),
-        end_value=config.learning_rate * config.final_learning_rate,
-    )
+    if step < warmup:
+        return config.learning_rate * (step + 1) / (warmup + 1)
+    done = min((step - warmup) / max(config.steps - warmup, 1), 1.0)
+    low = config.final_learning_rate
+    return config.learning_rate * (low + (1 - low) * 0.5 * (1 + math.cos(math.pi * done)))
 
 
 def create_optimizer(config: TrainConfig) -> optax.GradientTransformation:
-    """Clipping by the global norm, then AdamW (arXiv:1711.05101)."""
+    """Clipping by the global norm, then AdamW (arXiv:1711.05101) but for its learning rate.
+
+    Its updates still have to be multiplied by minus the rate. So the rate is an argument of the
+    compiled step and not a part of it: another schedule needs no other program.
+    """
     clip = (
         optax.identity()
         if config.clip_norm is None
         else optax.clip_by_global_norm(config.clip_norm)
     )
-    adamw = optax.adamw(
-        learning_rate_schedule(config),
-        b2=config.beta2,
-        weight_decay=config.weight_decay,
-        mask=_is_kernel,
+    return optax.chain(
+        clip,
+        optax.scale_by_adam(b2=config.beta2),
+        optax.add_decayed_weights(config.weight_decay, mask=_is_kernel),
     )
-    return optax.chain(clip, adamw)
 
 
 def ema_decay(config: TrainConfig, step: jax.Array | int) -> jax.Array:

@@ -1,12 +1,13 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from jaxrain.training.optimizer import (
     create_optimizer,
     ema_decay,
-    learning_rate_schedule,
+    learning_rate,
     update_ema,
 )
 from jaxrain.training.settings import TrainConfig
@@ -14,46 +15,51 @@ from jaxrain.training.settings import TrainConfig
 
 def test_rate_rises_linearly_then_follows_half_a_cosine():
     config = TrainConfig(steps=1000, warmup_steps=100, learning_rate=2.0, final_learning_rate=0.1)
-    rate = learning_rate_schedule(config)
-    assert 0 < rate(0) < 0.03
-    np.testing.assert_allclose(rate(50) - rate(0), (rate(100) - rate(0)) / 2, rtol=1e-5)
-    np.testing.assert_allclose(rate(100), 2.0, rtol=1e-6)
-    np.testing.assert_allclose(rate(550), (2.0 + 0.2) / 2, rtol=1e-5)  # halfway down
-    np.testing.assert_allclose(rate(1000), 0.2, rtol=1e-5)
+    rate = [learning_rate(config, step) for step in range(1001)]
+    assert 0 < rate[0] < 0.03
+    np.testing.assert_allclose(rate[50] - rate[0], (rate[100] - rate[0]) / 2)
+    np.testing.assert_allclose(rate[100], 2.0)
+    np.testing.assert_allclose(rate[550], (2.0 + 0.2) / 2)  # halfway down
+    np.testing.assert_allclose(rate[1000], 0.2)
+
+
+def test_rate_is_that_of_optax():
+    config = TrainConfig(steps=50, warmup_steps=5, learning_rate=0.3, final_learning_rate=0.2)
+    theirs = optax.warmup_cosine_decay_schedule(0.3 / 6, 0.3, 5, 50, 0.06)
+    for step in range(60):
+        np.testing.assert_allclose(learning_rate(config, step), theirs(step), rtol=1e-5)
 
 
 @pytest.mark.parametrize("steps", [1, 5, 100])
 def test_a_short_run_has_a_short_warm_up(steps):
-    rates = [float(learning_rate_schedule(TrainConfig(steps=steps))(n)) for n in range(steps)]
+    rates = [learning_rate(TrainConfig(steps=steps), step) for step in range(steps)]
     assert np.argmax(rates) <= steps // 10
-    assert all(np.isfinite(rates))
+    assert min(rates) > 0
 
 
-def test_first_update_of_adam_is_the_rate_times_the_sign():
-    config = TrainConfig(steps=100, warmup_steps=0, learning_rate=0.01, clip_norm=None)
+def test_first_update_of_adam_is_the_sign():
+    config = TrainConfig(clip_norm=None)
     optimizer = create_optimizer(config)
     params = {"kernel": jnp.ones((2, 2)), "bias": jnp.ones(2)}
     grads = {"kernel": jnp.array([[3.0, -2.0], [1.0, -5.0]]), "bias": jnp.array([1.0, -1.0])}
     updates, _ = optimizer.update(grads, optimizer.init(params), params)
     for name, update in updates.items():
-        np.testing.assert_allclose(update, -0.01 * jnp.sign(grads[name]), rtol=1e-5)
+        np.testing.assert_allclose(update, jnp.sign(grads[name]), rtol=1e-5)
 
 
 def test_decay_is_of_kernels_alone():
-    config = TrainConfig(
-        steps=100, warmup_steps=0, learning_rate=0.01, weight_decay=0.5, clip_norm=None
-    )
+    config = TrainConfig(weight_decay=0.5, clip_norm=None)
     optimizer = create_optimizer(config)
     params = {"kernel": jnp.full((2, 2), 4.0), "bias": jnp.full(2, 4.0)}
     updates, _ = optimizer.update(
         jax.tree.map(jnp.zeros_like, params), optimizer.init(params), params
     )
-    np.testing.assert_allclose(updates["kernel"], -0.01 * 0.5 * 4.0, rtol=1e-6)
+    np.testing.assert_allclose(updates["kernel"], 0.5 * 4.0, rtol=1e-6)
     np.testing.assert_array_equal(updates["bias"], 0.0)
 
 
 def test_clipping_bounds_the_global_norm():
-    config = TrainConfig(steps=100, warmup_steps=0, clip_norm=1.0)
+    config = TrainConfig(clip_norm=1.0)
     optimizer = create_optimizer(config)
     params = {"a": jnp.zeros((3, 3)), "b": jnp.zeros((4, 4))}
     grads = jax.tree.map(lambda x: jnp.full_like(x, 100.0), params)

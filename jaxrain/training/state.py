@@ -10,12 +10,7 @@ import optax
 from jax.sharding import Mesh
 
 from jaxrain.training.mesh import replicated, spread
-from jaxrain.training.optimizer import (
-    create_optimizer,
-    ema_decay,
-    learning_rate_schedule,
-    update_ema,
-)
+from jaxrain.training.optimizer import create_optimizer, ema_decay, update_ema
 from jaxrain.training.settings import TrainConfig
 
 Params = Any  # nested dict of float32 arrays
@@ -42,7 +37,8 @@ class TrainState:
     opt_state: Any
 
 
-TrainStep = Callable[[TrainState, Batch, jax.Array], tuple[TrainState, dict[str, jax.Array]]]
+# jitted (state, batch, key, learning_rate) -> (state, metrics)
+TrainStep = jax.stages.Wrapped
 
 
 def create_state(config: TrainConfig, params: Params) -> TrainState:
@@ -66,28 +62,26 @@ def make_train_step(loss_fn: LossFn, config: TrainConfig, mesh: Mesh) -> TrainSt
         one sum of gradients over devices that follows from that.
 
     Returns:
-      step(state, batch, key) -> (state, metrics). The given state is donated, do not use it
-      again. `key` is the run's own, the same at every step: the step folds its number in, so that
-      going on needs no random state. Metrics are float32 scalars: loss, grad_norm (before
-      clipping), param_norm (after the update), learning_rate, and what loss_fn adds.
+      step(state, batch, key, learning_rate) -> (state, metrics). The given state is donated, do
+      not use it again. `key` is the run's own, the same at every step: the step folds its number
+      in, so that going on needs no random state. Metrics are float32 scalars: loss, grad_norm
+      (before clipping), param_norm (after the update), and what loss_fn adds.
     """
     optimizer = create_optimizer(config)
-    rate = learning_rate_schedule(config)
 
     def step(
-        state: TrainState, batch: Batch, key: jax.Array
+        state: TrainState, batch: Batch, key: jax.Array, learning_rate: jax.Array
     ) -> tuple[TrainState, dict[str, jax.Array]]:
         gradient = jax.value_and_grad(loss_fn, has_aux=True)
         key = jax.random.fold_in(key, state.step)
         (loss, further), grads = gradient(state.params, batch, key)
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
-        params = optax.apply_updates(state.params, updates)
+        params = jax.tree.map(lambda p, u: p - learning_rate * u, state.params, updates)
         ema = update_ema(state.ema, params, ema_decay(config, state.step))
         metrics = {
             "loss": loss,
             "grad_norm": optax.tree.norm(grads),
             "param_norm": optax.tree.norm(params),
-            "learning_rate": jnp.asarray(rate(state.step), jnp.float32),
             **further,
         }
         return TrainState(state.step + 1, params, ema, opt_state), metrics
@@ -95,7 +89,7 @@ def make_train_step(loss_fn: LossFn, config: TrainConfig, mesh: Mesh) -> TrainSt
     everywhere = replicated(mesh)
     return jax.jit(
         step,
-        in_shardings=(everywhere, spread(mesh), everywhere),
+        in_shardings=(everywhere, spread(mesh), everywhere, everywhere),
         out_shardings=(everywhere, everywhere),
         donate_argnums=0,
     )

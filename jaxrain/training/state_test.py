@@ -9,7 +9,8 @@ from jaxrain.training.mesh import create_mesh, put_batch, put_state
 from jaxrain.training.settings import TrainConfig
 from jaxrain.training.state import create_state, make_train_step
 
-CONFIG = TrainConfig(steps=200, warmup_steps=0, learning_rate=0.1, batch_size=16, clip_norm=None)
+CONFIG = TrainConfig(batch_size=16, clip_norm=None)
+KEY, RATE = jax.random.key(1), np.float32(0.05)
 
 
 def line_loss(params, batch, key):
@@ -33,17 +34,17 @@ def run(mesh, steps, state=None):
     state = put_state(line_state() if state is None else state, mesh)
     metrics = []
     for n in range(int(state.step), steps):
-        state, further = step(state, put_batch(line_batch(n), mesh), jax.random.key(1))
+        state, further = step(state, put_batch(line_batch(n), mesh), KEY, RATE)
         metrics.append(jax.device_get(further))
     return state, metrics
 
 
 def test_a_line_is_learnt():
-    state, metrics = run(create_mesh(1), 200)
+    state, metrics = run(create_mesh(1), 400)
     np.testing.assert_allclose(state.params["w"][:, 0], [1.0, -2.0, 0.5], atol=0.02)
     np.testing.assert_allclose(state.params["b"], 3.0, atol=0.02)
     assert metrics[-1]["loss"] < 1e-3 < metrics[0]["loss"]
-    assert int(state.step) == 200
+    assert int(state.step) == 400
 
 
 def test_average_follows_its_recurrence():
@@ -56,7 +57,7 @@ def test_average_follows_its_recurrence():
 def test_each_step_draws_from_the_key_folded_with_its_number():
     _, metrics = run(create_mesh(1), 3)
     for n, further in enumerate(metrics):
-        key = jax.random.fold_in(jax.random.key(1), n)
+        key = jax.random.fold_in(KEY, n)
         np.testing.assert_allclose(
             further["noise"], 1e-3 * jax.random.normal(key, (16, 1))[0, 0], rtol=1e-6
         )
@@ -75,7 +76,6 @@ def test_metrics_are_of_the_update_that_was_done():
     assert metrics[0]["param_norm"] == np.float32(
         np.sqrt(sum(float(jnp.sum(x.astype(jnp.float32) ** 2)) for x in state.params.values()))
     )
-    np.testing.assert_allclose(metrics[0]["learning_rate"], 0.1, rtol=1e-6)
 
 
 EIGHT_AGAINST_ONE = """

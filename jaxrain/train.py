@@ -1,0 +1,161 @@
+"""`python -m jaxrain.train`: trains a run, or goes on with it from its newest checkpoint."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from jaxrain.command import add_config_arguments, run_command
+from jaxrain.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from jaxrain.config import Config
+    from jaxrain.pairs.store import Store
+
+DEFAULT_CONFIG = "configs/demo.yaml"
+
+# Settings of `data` that may change between two starts of a run: where things lie, what is tested.
+MOVABLE = ("root", "store", "windows")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parses arguments and trains; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m jaxrain.train",
+        description="Trains a run. Goes on by itself where the run folder has a checkpoint.",
+    )
+    add_config_arguments(parser, default=DEFAULT_CONFIG)
+    return run_command(_run, parser, argv)
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    from jaxrain.config import load_config
+
+    train(load_config(arguments.config, arguments.overrides))
+
+
+def train(config: "Config") -> None:
+    """Trains what a config describes, to its last step.
+
+    Args:
+      config: resolved; `train.run` is the folder of the run.
+
+    Raises:
+      InputError: the run in that folder is of other settings, the store is missing or of others,
+        the batch cannot be shared by the devices, or the loss became NaN.
+    """
+    from pathlib import Path
+
+    import jax
+
+    from jaxrain.config import save_config
+    from jaxrain.pairs.loader import training_batches
+    from jaxrain.pairs.store import save_grids, save_json
+    from jaxrain.training.checkpoint import open_checkpoints, saved_steps
+    from jaxrain.training.loop import train_loop
+    from jaxrain.training.mesh import (
+        check_batch_size,
+        create_mesh,
+        keep_compiled_programs,
+        put_state,
+    )
+    from jaxrain.training.network import define_network, make_loss
+    from jaxrain.training.state import create_state, make_train_step
+    from jaxrain.validation import make_validation
+
+    keep_compiled_programs()
+    run = Path(config.train.run)
+    mesh = create_mesh(config.train.devices)
+    check_batch_size(config.train.batch_size, mesh)
+    store = _open_store(config)
+    _check_run(run, config, store)
+
+    scaling = store.scaling(config.data)
+    channels = len(store.channels)
+    init, apply = define_network(config.model, config.data, channels, config.train.precision)
+    loss_fn = make_loss(apply, config.diffusion, scaling)
+    done = max(saved_steps(run), default=0)
+    if done >= config.train.steps:
+        print(f"{run} is trained: it has {done} steps, train.steps={config.train.steps}")
+        return
+    batches = training_batches(
+        store,
+        config.data,
+        batch_size=config.train.batch_size,
+        seed=config.train.seed,
+        start_step=done,
+        workers=config.train.workers,
+        host=jax.process_index(),
+        hosts=jax.process_count(),
+    )
+    validate = make_validation(config, store, apply, run / "report")
+    state = put_state(create_state(config.train, init(config.train.seed)), mesh)
+    with open_checkpoints(run, config.train.keep_checkpoints) as checkpoints:
+        if done:
+            state, _ = checkpoints.restore(state, done)
+        save_config(config, run / "config.yaml")
+        save_json(run / "manifest.json", store.manifest)
+        save_grids(run / "grids", store.areas)
+        weights = sum(leaf.size for leaf in jax.tree.leaves(state.params))
+        print(
+            f"{'going on with' if done else 'beginning'} {run}: {weights / 1e6:.2f} million "
+            f"weights, {mesh.devices.size} {jax.devices()[0].platform} device(s), steps {done} to "
+            f"{config.train.steps} of batch {config.train.batch_size}",
+            flush=True,
+        )
+        train_loop(
+            config.train,
+            state=state,
+            train_step=make_train_step(loss_fn, config.train, mesh),
+            batches=batches,
+            mesh=mesh,
+            checkpoints=checkpoints,
+            run=run,
+            validate=validate,
+        )
+    print(f"trained: {run}; next: python -m jaxrain.sample {run} --output OUT.nc")
+
+
+def _open_store(config: "Config") -> "Store":
+    """Opens the store; the demo's is made where it is absent, with its weather."""
+    from pathlib import Path
+
+    from jaxrain.pairs.build import prepare
+    from jaxrain.pairs.store import open_store
+
+    if config.data.demo and not (Path(config.data.store) / "manifest.json").is_file():
+        prepare(config.data)
+    return open_store(config.data.store, config.data)
+
+
+def _check_run(run: "Path", config: "Config", store: "Store") -> None:
+    """Refuses to go on with a run of another network, process, data or statistics.
+
+    Raises:
+      InputError: names the first setting that differs.
+    """
+    import json
+
+    from jaxrain.config import first_difference, load_config
+
+    if not (run / "checkpoints").is_dir() or not (run / "config.yaml").is_file():
+        return
+    begun = load_config(run / "config.yaml")
+    remedy = f"use --config {run / 'config.yaml'}, or give another train.run=FOLDER"
+    for section, ignore in (("model", ()), ("diffusion", ()), ("data", MOVABLE)):
+        differs = first_difference(getattr(config, section), getattr(begun, section), ignore)
+        if differs:
+            raise InputError(f"{run} was begun with other settings: {section}.{differs}; {remedy}")
+    kept = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
+    for name in ("channels", "statistics"):
+        if kept[name] != store.manifest[name]:
+            raise InputError(
+                f"{run} was begun with a store of other {name} than {store.path} has now; "
+                "give another train.run=FOLDER, or the store that it was begun with"
+            )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
