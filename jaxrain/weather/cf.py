@@ -9,6 +9,7 @@ import netCDF4
 import numpy as np
 import xarray as xr
 
+from jaxrain import __version__
 from jaxrain.errors import InputError
 from jaxrain.weather.variables import VARIABLES, cf_attributes
 
@@ -50,6 +51,7 @@ _TIME_ENCODING = {
     "dtype": "int32",
     "_FillValue": None,
 }
+_HISTORY = f"written by jaxrain {__version__}"
 _CHUNK_POINTS = 1 << 22  # a whole field up to 2048 x 2048
 
 
@@ -85,7 +87,7 @@ def write_netcdf(
     partial = path.with_name(f".{path.name}.partial")
     try:
         _write(content, partial, dict(attributes or {}))
-        os.replace(partial, path)
+        partial.replace(path)
     except (OSError, RuntimeError) as error:
         # HDF5 says 'HDF error' whatever the system said; ask the system while the disk is as full.
         full = _refused(partial)
@@ -101,7 +103,7 @@ def _write(
     content: xr.Dataset | Mapping[str, xr.Dataset], path: Path, attributes: dict[str, object]
 ) -> None:
     # No date in the history: the same content is the same file.
-    root = {"Conventions": CONVENTIONS, "title": "hourly weather fields", "history": "jaxrain"}
+    root = {"Conventions": CONVENTIONS, "title": "hourly weather fields", "history": _HISTORY}
     if isinstance(content, xr.Dataset):
         dataset = with_conventions(content)
         dataset = dataset.assign_attrs({**root, **dataset.attrs, **attributes})
@@ -138,10 +140,10 @@ def with_conventions(dataset: xr.Dataset) -> xr.Dataset:
         if name in dataset.coords:
             axis = {"axis": _AXES[name]} if name in _AXES and name in dataset.dims else {}
             dataset[name] = dataset[name].assign_attrs({**known, **axis, **dataset[name].attrs})
-    for name in dataset.data_vars:
-        known = _known(str(name))
+    for variable in dataset.data_vars:
+        known = _known(str(variable))
         if known:
-            dataset[name] = dataset[name].assign_attrs({**known, **dataset[name].attrs})
+            dataset[variable] = dataset[variable].assign_attrs({**known, **dataset[variable].attrs})
     sums = any("time: sum" in each.attrs.get("cell_methods", "") for each in dataset.values())
     if sums and "time" in dataset.dims and "time_bnds" not in dataset.variables:
         end = dataset["time"].values.astype("datetime64[ns]")

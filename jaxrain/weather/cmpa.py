@@ -15,7 +15,7 @@ import xarray as xr
 
 from jaxrain.errors import InputError
 from jaxrain.weather.fine_rain import choose_variable, fine_dataset
-from jaxrain.weather.grib import Header, fields
+from jaxrain.weather.grib import Header, decode, read_headers
 from jaxrain.weather.netcdf import file_kind, open_netcdf, whole_minutes
 from jaxrain.weather.region import Box, crop, upright
 from jaxrain.weather.variables import to_canonical
@@ -178,17 +178,18 @@ def read_fine(
 
 
 def _read_grib(path: Path, variable: str | None, region: Box | None, *, cmpa: bool) -> xr.Dataset:
-    names = list(dict.fromkeys(header.name for header, _ in fields(path)))
+    headers = read_headers(path)
+    names = list(dict.fromkeys(header.name for header in headers))
     wanted = choose_variable(names, variable, path)
     found: dict[np.datetime64, xr.Dataset] = {}
-    for header, decode in fields(path):
+    for header in headers:
         if header.name != wanted:
             continue
         where = f"{path}: message {header.number}"
         _check_hour(header, where, cmpa=cmpa or header.centre in _BEIJING)
         if header.valid in found:
             raise InputError(f"{where}: holds {wanted} for {header.valid} again; keep one of them")
-        values = to_canonical("rain", decode(), header.units, where)
+        values = to_canonical("rain", decode(path, header), header.units, where)
         field = fine_dataset(
             values[None],
             np.array([header.valid]),

@@ -1,6 +1,6 @@
 """Predictors in GRIB: fields of either edition gathered to arrays over time and level."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,31 +8,27 @@ import xarray as xr
 
 from jaxrain.errors import InputError
 from jaxrain.weather.accumulation import Sum, hourly
-from jaxrain.weather.grib import Header, fields
+from jaxrain.weather.grib import Header, decode
 from jaxrain.weather.variables import VARIABLES, canonical_name, on_levels, to_canonical
 
 _Key = tuple[np.datetime64, float]
 
 
-def read_axes(path: Path) -> tuple[dict[str, xr.DataArray], list[str]]:
-    """The predictors with values of no meaning, for their axes; and names of what else is there.
-
-    Raises:
-      InputError: the file is not whole or holds a grid that isn't regular.
-    """
+def axes_of(headers: Iterable[Header]) -> tuple[dict[str, xr.DataArray], list[str]]:
+    """The predictors with values of no meaning, for their axes; and names of what else is there."""
     by_name: dict[str, list[Header]] = {}
     others: list[str] = []
-    for header, _ in fields(path):
+    for header in headers:
         name = _predictor(header)
         if name is not None:
             by_name.setdefault(name, []).append(header)
         elif header.name not in others:
             others.append(header.name)
     axes = {}
-    for name, headers in by_name.items():
-        sample = headers[0]
-        levels = np.array(list(dict.fromkeys(each.level for each in headers)))
-        times = np.unique(np.array([each.valid for each in headers])).astype("datetime64[ns]")
+    for name, group in by_name.items():
+        sample = group[0]
+        levels = np.array(list(dict.fromkeys(each.level for each in group)))
+        times = np.unique(np.array([each.valid for each in group])).astype("datetime64[ns]")
         coords = {"time": times, "latitude": sample.latitude, "longitude": sample.longitude}
         dims = ["time", "latitude", "longitude"]
         if on_levels(name):
@@ -44,12 +40,15 @@ def read_axes(path: Path) -> tuple[dict[str, xr.DataArray], list[str]]:
 
 
 def read_fields(
-    path: Path, pick: Callable[[str, xr.DataArray], xr.DataArray | None]
+    path: Path,
+    headers: Sequence[Header],
+    pick: Callable[[str, xr.DataArray], xr.DataArray | None],
 ) -> dict[str, xr.DataArray]:
     """The predictors of a GRIB file in canonical units.
 
     Args:
       path: a GRIB file.
+      headers: of all its fields.
       pick: takes our name of a variable and an array with its axes; returns the part to load, or
         None. Values come from the messages that the part's levels need.
 
@@ -57,10 +56,10 @@ def read_fields(
       By our names; float32; only hours that have all the picked levels.
 
     Raises:
-      InputError: the file is not whole, two messages disagree about a field, a variable is on two
-        grids, or rain isn't a sum of one hour and can't be differenced to it.
+      InputError: two messages disagree about a field, a variable is on two grids, or rain isn't
+        a sum of one hour and can't be differenced to it.
     """
-    axes, _ = read_axes(path)
+    axes, _ = axes_of(headers)
     parts = {name: part for name, array in axes.items() if (part := pick(name, array)) is not None}
     levels = {
         name: {float(level) for level in part["level"].values} if on_levels(name) else {0.0}
@@ -68,13 +67,13 @@ def read_fields(
     }
     found: dict[str, dict[_Key, np.ndarray]] = {name: {} for name in parts}
     sums: list[Sum] = []
-    for header, decode in fields(path):
+    for header in headers:
         name = _predictor(header)
         if name not in parts or (on_levels(name) and header.level not in levels[name]):
             continue
         where = f"{path}: message {header.number}"
         _check_field(header, axes[name], name, where)
-        values = to_canonical(name, decode(), header.units, where)
+        values = to_canonical(name, decode(path, header), header.units, where)
         if VARIABLES[name].cell_methods == "time: sum":
             sums.append(_sum(header, values, where))
         else:

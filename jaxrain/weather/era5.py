@@ -5,8 +5,9 @@ levels in hPa; tp [mm] without levels, the sum of the hour that ends at its time
 latitude descending, longitude ascending; float32.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial as partial_call
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,14 @@ import xarray as xr
 
 from jaxrain.errors import InputError
 from jaxrain.weather import coarse_grib, coarse_netcdf
+from jaxrain.weather.grib import read_headers
 from jaxrain.weather.levels import level_weights
 from jaxrain.weather.netcdf import file_kind
 from jaxrain.weather.region import Box, crop, upright
 from jaxrain.weather.variables import VARIABLES, cf_attributes, check_predictors, on_levels
 
+_Pick = Callable[[str, xr.DataArray], xr.DataArray | None]
+_Read = Callable[[_Pick], dict[str, xr.DataArray]]
 # Rain a hair below zero is what packing leaves of zero, mm.
 _PACKING_MM = 0.05
 
@@ -59,14 +63,24 @@ def inventory(path: str | Path) -> Inventory:
     Raises:
       InputError: the file is not whole, or not one that we can read; see `read_coarse`.
     """
-    path = Path(path)
-    kind = _kind(path)
+    return _open(Path(path))[0]
+
+
+def _open(path: Path) -> tuple[Inventory, _Read]:
+    """What a file holds, and a function that reads what it is told to pick."""
+    kind = file_kind(path)
+    read: _Read
     if kind == "grib":
-        axes, others = coarse_grib.read_axes(path)
-    else:
+        headers = read_headers(path)
+        axes, others = coarse_grib.axes_of(headers)
+        read = partial_call(coarse_grib.read_fields, path, headers)
+    elif kind == "netcdf":
         axes, others = coarse_netcdf.read_axes(path)
+        read = partial_call(coarse_netcdf.read_fields, path)
+    else:
+        raise InputError(f"{path}: is a .npy array, expected GRIB or NetCDF with named variables")
     shapes = {(each.sizes["latitude"], each.sizes["longitude"]) for each in axes.values()}
-    return Inventory(
+    found = Inventory(
         path=path,
         kind=kind,
         levels={
@@ -77,6 +91,7 @@ def inventory(path: str | Path) -> Inventory:
         shape=next(iter(shapes)) if len(shapes) == 1 else None,
         others=tuple(others),
     )
+    return found, read
 
 
 def read_coarse(
@@ -109,7 +124,7 @@ def read_coarse(
     """
     path = Path(path)
     check_predictors(variables)
-    has = inventory(path)
+    has, read = _open(path)
     present = [name for name in variables if name in has.levels]
     lacking = [name for name in variables if name not in has.levels]
     if (lacking and not partial) or not present:
@@ -133,18 +148,10 @@ def read_coarse(
         boxed = crop(upright(array.to_dataset(name=name), str(path)), region, str(path), margin=1)
         return boxed[name]
 
-    read = coarse_grib.read_fields if has.kind == "grib" else coarse_netcdf.read_fields
-    arrays = read(path, pick)
+    arrays = read(pick)
     for name, weight in weights.items():
         arrays[name] = _mix(arrays[name], weight[:, weight.any(axis=0)], levels)
     return _joined(arrays, present, path, partial=partial)
-
-
-def _kind(path: Path) -> str:
-    kind = file_kind(path)
-    if kind == "npy":
-        raise InputError(f"{path}: is a .npy array, expected GRIB or NetCDF with named variables")
-    return kind
 
 
 def _mix(array: xr.DataArray, weights: np.ndarray, levels: Sequence[int]) -> xr.DataArray:
