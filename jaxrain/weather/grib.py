@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -38,7 +38,6 @@ class Header:
       start_hours: hours after `base` at which a sum begins; None for a single step, where the
         message doesn't say.
       end_hours: hours after `base` of the step, or of the end of a sum.
-      instant: whether ecCodes takes it for a state rather than a sum or mean.
       latitude: degrees, shape [H], in the order in which `values` come.
       longitude: degrees, shape [W], likewise.
       message: the whole of it.
@@ -57,7 +56,6 @@ class Header:
     valid: np.datetime64
     start_hours: float | None
     end_hours: float
-    instant: bool
     latitude: np.ndarray
     longitude: np.ndarray
     message: bytes
@@ -105,9 +103,11 @@ def _with_handle(
 
 
 def _header(path: Path, number: int, message: bytes, handle: int) -> Header:
-    def get(key: str, default: str | int = "") -> str:
-        defined = eccodes.codes_is_defined(handle, key)
-        return str(eccodes.codes_get(handle, key) if defined else default)
+    def get(key: str, default: str = "") -> str:
+        try:
+            return str(eccodes.codes_get_string(handle, key))
+        except eccodes.KeyValueNotFoundError:
+            return default
 
     grid = get("gridType")
     if grid != "regular_ll":
@@ -115,11 +115,11 @@ def _header(path: Path, number: int, message: bytes, handle: int) -> Header:
             f"{path}: message {number} ({get('shortName')}) is on a '{grid}' grid, expected "
             "regular_ll (latitude-longitude); ask the data store for a regular grid, or regrid it"
         )
-    level_type, level = get("typeOfLevel"), float(get("level", 0))
+    level_type, level = get("typeOfLevel"), float(get("level", "0"))
     if level_type == "isobaricInPa":
         level_type, level = "isobaricInhPa", level / 100.0
-    start, end = step_range(get("stepRange", 0))
-    latitude, longitude = _axes(handle)
+    start, end = step_range(get("stepRange", "0"))
+    latitude, longitude = _axes(*_grid(handle))
     return Header(
         number=number,
         edition=int(get("edition")),
@@ -127,14 +127,13 @@ def _header(path: Path, number: int, message: bytes, handle: int) -> Header:
         units=get("units", "unknown"),
         centre=get("centre"),
         mars_class=get("marsClass"),
-        member=int(get("number", 0)),
+        member=int(get("number", "0")),
         level_type=level_type,
         level=level,
         base=_time(get("dataDate"), get("dataTime")),
         valid=_time(get("validityDate"), get("validityTime")),
         start_hours=start,
         end_hours=end,
-        instant=get("stepType", "instant") == "instant",
         latitude=latitude,
         longitude=longitude,
         message=message,
@@ -158,23 +157,28 @@ def step_range(text: str) -> tuple[float | None, float]:
     return int(first) * _STEP_HOURS[start_unit], int(last) * _STEP_HOURS[last_unit]
 
 
-def _axes(handle: int) -> tuple[np.ndarray, np.ndarray]:
-    def get(key: str) -> float:
-        return float(eccodes.codes_get(handle, key, ktype=float))
-
-    rows, columns = int(get("Nj")), int(get("Ni"))
+def _grid(handle: int) -> tuple[int, int, tuple[float, float, float, float], bool]:
+    rows, columns = eccodes.codes_get_long(handle, "Nj"), eccodes.codes_get_long(handle, "Ni")
     if not (0 < rows <= _LARGEST_SIDE and 0 < columns <= _LARGEST_SIDE):
         raise ValueError(f"a grid of {rows} x {columns} points")
-    first = get("longitudeOfFirstGridPointInDegrees")
-    last = get("longitudeOfLastGridPointInDegrees")
-    sign = -1.0 if get("iScansNegatively") else 1.0
+    corners = tuple(
+        eccodes.codes_get_double(handle, f"{axis}Of{end}GridPointInDegrees")
+        for axis in ("latitude", "longitude")
+        for end in ("First", "Last")
+    )
+    return rows, columns, corners, bool(eccodes.codes_get_long(handle, "iScansNegatively"))
+
+
+@lru_cache(maxsize=8)  # a file has one grid and many messages
+def _axes(
+    rows: int, columns: int, corners: tuple[float, float, float, float], westward: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    north, south, first, last = corners
+    sign = -1.0 if westward else 1.0
     span = sign * (last - first) % 360.0
     if span == 0.0 and columns > 1:
         span = 360.0
-    latitude = np.linspace(
-        get("latitudeOfFirstGridPointInDegrees"), get("latitudeOfLastGridPointInDegrees"), rows
-    )
-    return latitude, first + sign * np.linspace(0.0, span, columns)
+    return np.linspace(north, south, rows), first + sign * np.linspace(0.0, span, columns)
 
 
 def _values(handle: int) -> np.ndarray:
