@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from jaxrain.sample import Downscaler
+    from jaxrain.downscaler import Downscaler
 
 __version__ = "0.1.0"
 
@@ -23,6 +23,6 @@ def load(run: "str | Path") -> "Downscaler":
     Raises:
       InputError: the folder is no run, or has no checkpoint.
     """
-    from jaxrain.sample import load as load_run
+    from jaxrain.downscaler import load as load_run
 
     return load_run(run)

@@ -69,9 +69,12 @@ def save_part(folder: Path, part: Part, rain_mm: NDArray[np.float32]) -> None:
     path = _path(folder, part)
     path.parent.mkdir(exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
-    with partial.open("wb") as file:
-        np.save(file, rain_mm, allow_pickle=False)
-    partial.replace(path)
+    try:
+        with partial.open("wb") as file:
+            np.save(file, rain_mm, allow_pickle=False)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)  # a full disk is not filled further
 
 
 def missing_parts(folder: Path, parts: Iterable[Part]) -> list[Part]:
@@ -79,10 +82,9 @@ def missing_parts(folder: Path, parts: Iterable[Part]) -> list[Part]:
     return [part for part in parts if not _path(folder, part).exists()]
 
 
-def load_hour(folder: Path, case: int, hour: int, members: int) -> NDArray[np.float32]:
-    """The rain of all members of one hour, mm [M, H, W]."""
-    paths = [_path(folder, Part(case, hour, member)) for member in range(members)]
-    return np.stack([np.load(path, allow_pickle=False) for path in paths])
+def load_part(folder: Path, part: Part) -> NDArray[np.float32]:
+    """The rain of a part, mm [H, W]."""
+    return np.load(_path(folder, part), allow_pickle=False)
 
 
 def remove_parts(folder: Path) -> None:

@@ -1,0 +1,230 @@
+"""A trained run, ready to make rain: what `jaxrain.load` returns and `sample` works with."""
+
+import dataclasses
+import hashlib
+import json
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from jaxrain import __version__
+from jaxrain.config import Config, config_text, load_config
+from jaxrain.ensembles.canvas import make_downscale
+from jaxrain.ensembles.drawing import Item, canvas_of, draw
+from jaxrain.ensembles.output import case_dataset
+from jaxrain.ensembles.settings import SampleConfig
+from jaxrain.errors import InputError
+from jaxrain.pairs.cases import Case
+from jaxrain.pairs.inputs import beyond_training, input_cases
+from jaxrain.pairs.scaling import Scaling
+from jaxrain.pairs.store import Area, open_areas, open_store, read_manifest
+from jaxrain.training.checkpoint import load_parameters, parameters_hash
+from jaxrain.training.network import define_network
+from jaxrain.weather.cf import with_conventions
+
+Draw = Callable[[Sequence[Item]], Iterator[tuple[Item, NDArray[np.float32]]]]
+
+# What may differ between two commands that draw the same members.
+_FREE = ("members", "batch")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Downscaler:
+    """A run with its weights in memory. Make one with `jaxrain.load`.
+
+    Attributes:
+      run: its folder.
+      config: its settings; section `sample` holds the defaults.
+      manifest: of the store that it was trained on.
+      areas: whose fine grids it knows; their arrays may be gone.
+      weights: of the network, averaged over training.
+      step: of the checkpoint.
+      checkpoint: sha256 of the weights.
+      apply: the network, apply(weights, x, s).
+    """
+
+    run: Path
+    config: Config
+    manifest: dict[str, Any]
+    areas: list[Area]
+    weights: Any
+    step: int
+    checkpoint: str
+    apply: Callable[..., jax.Array]
+    _programs: dict[SampleConfig, Callable[..., jax.Array]] = dataclasses.field(
+        default_factory=dict, repr=False
+    )
+
+    def sample(
+        self,
+        dataset: xr.Dataset,
+        *,
+        members: int = 16,
+        seed: int = 0,
+        steps: int | None = None,
+        sampler: str | None = None,
+        area: str | None = None,
+    ) -> xr.Dataset:
+        """Draws an ensemble of rain from coarse predictors.
+
+        Args:
+          dataset: canonical predictors, as `jaxrain.weather.era5.read_coarse` returns them: dims
+            (time, level, latitude, longitude), those variables and levels that the run was
+            trained with, and at least the area of its fine grid.
+          members: M.
+          seed: the same seed, hour and member give the same field, whatever else is drawn.
+          steps: denoising steps; None takes the run's.
+          sampler: ddpm, ddim or dpmpp_2m; None takes the run's.
+          area: of the run's areas, where the predictors cover several.
+
+        Returns:
+          `precipitation` (member, time, latitude|y, longitude|x) in mm, the sum of the hour that
+          ends at its time, and `coarse_precipitation` where the predictors hold rain.
+
+        Raises:
+          InputError: predictors or settings that the run can't work with.
+        """
+        changes = {"members": members, "seed": seed, "steps": steps, "sampler": sampler}
+        config = _changed(self.config.sample, {k: v for k, v in changes.items() if v is not None})
+        case = self._one_case(dataset, area)
+        for line in beyond_training(case, self.manifest):
+            warnings.warn(line, stacklevel=2)
+        rain = np.empty((len(case.hours), members, *case.fine_grid.shape), np.float32)
+        items = [Item(hour, member) for hour in range(len(rain)) for member in range(members)]
+        for item, field in self.prepare(case, config)(items):
+            rain[item] = field
+        result = case_dataset(case, members, lambda hour, member: rain[hour, member])
+        return with_conventions(result.assign_attrs(self.attributes(config))).load()
+
+    def prepare(self, case: Case, config: SampleConfig) -> Draw:
+        """Lays a case's canvas; the result draws items, each with its rain in mm [H, W].
+
+        Raises:
+          InputError: the sampler, the tiles or the predictors' grid do not fit.
+        """
+        key = dataclasses.replace(config, members=1, seed=0)
+        if key not in self._programs:
+            scaling = Scaling.from_manifest(self.manifest, self.config.data)
+            self._programs[key] = make_downscale(self.apply, scaling, self.config.diffusion, config)
+        canvas = canvas_of(case, self.config.data, config)
+        return partial(draw, self._programs[key], self.weights, case, canvas, config)
+
+    def attributes(self, config: SampleConfig) -> dict[str, Any]:
+        """Global attributes that say what made an ensemble."""
+        tile, overlap = config.tiling(self.config.data.patch)
+        return {
+            "title": "ensemble of hourly precipitation, downscaled by a diffusion model",
+            "source": f"jaxrain {__version__}",
+            "jaxrain_version": __version__,
+            "jaxrain_run": str(self.run),
+            "jaxrain_checkpoint": self.checkpoint,
+            "jaxrain_checkpoint_step": np.int32(self.step),
+            "jaxrain_sampler": config.sampler,
+            "jaxrain_steps": np.int32(config.steps),
+            "jaxrain_eta": config.eta,
+            "jaxrain_noise_scale": config.noise_scale,
+            "jaxrain_seed": str(config.seed),  # beyond int32, which is all that CF knows
+            "jaxrain_tile": np.int32(tile),
+            "jaxrain_overlap": np.int32(overlap),
+            "jaxrain_config": config_text(dataclasses.replace(self.config, sample=config)),
+        }
+
+    def fingerprint(self, cases: Sequence[Case], config: SampleConfig) -> dict[str, str]:
+        """All that defines the fields of an ensemble, by name, as text."""
+        data = self.config.data
+        network = [
+            dataclasses.asdict(self.config.model),
+            dataclasses.asdict(self.config.diffusion),
+            [data.target, data.rain_scaling, data.rain_scale_mm, data.standardize, data.patch],
+            [data.interpolations, self.config.train.precision, self.manifest["statistics"]],
+        ]
+        tile, overlap = config.tiling(data.patch)
+        settings = dataclasses.asdict(config) | {"tile": tile, "overlap": overlap}
+        return {
+            "version of jaxrain": __version__,
+            "checkpoint": self.checkpoint,
+            "network": hashlib.sha256(json.dumps(network, sort_keys=True).encode()).hexdigest(),
+            "input": _hash_cases(cases),
+            **{name: str(value) for name, value in settings.items() if name not in _FREE},
+        }
+
+    def _one_case(self, dataset: xr.Dataset, area: str | None) -> Case:
+        names = ", ".join(known.name for known in self.areas)
+        areas = [known for known in self.areas if area in (None, known.name)]
+        if not areas:
+            raise InputError(f"area='{area}': {self.run} knows {names or 'none'}")
+        cases = input_cases(dataset, areas, self.config.data)
+        if len(cases) > 1:
+            covered = ", ".join(case.name for case in cases)
+            raise InputError(f"the predictors cover several areas, {covered}: name one with area=")
+        return cases[0]
+
+
+def load(run: str | Path, overrides: Sequence[str] = ()) -> Downscaler:
+    """Loads a run: its settings, grids and averaged weights of its newest checkpoint.
+
+    Args:
+      run: folder that training made.
+      overrides: words `section.key=value` over the run's settings.
+
+    Raises:
+      InputError: no run there, no checkpoint, one of another network, or impossible settings.
+    """
+    run = Path(run)
+    for name in ("config.yaml", "manifest.json"):
+        if not (run / name).is_file():
+            raise InputError(
+                f"{run} is no run: it has no {name}; give the folder that training made (train.run)"
+            )
+    config = load_config(run / "config.yaml", overrides)
+    manifest = read_manifest(run)
+    init, apply = define_network(
+        config.model, config.data, len(manifest["channels"]), config.train.precision
+    )
+    weights, step = load_parameters(run, jax.eval_shape(init, 0))
+    return Downscaler(
+        run,
+        config,
+        manifest,
+        _areas(run, config, manifest),
+        weights,
+        step,
+        parameters_hash(weights),
+        apply,
+    )
+
+
+def _areas(run: Path, config: Config, manifest: dict[str, Any]) -> list[Area]:
+    """Grids are kept with the run; one that came from elsewhere may have its store's."""
+    if (run / "grids").is_dir():
+        return open_areas(run / "grids", manifest)
+    if (Path(config.data.store) / "manifest.json").is_file():
+        return open_store(config.data.store, config.data).areas
+    return []
+
+
+def _changed(config: SampleConfig, changes: dict[str, Any]) -> SampleConfig:
+    try:
+        return dataclasses.replace(config, **changes)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = first["loc"][0] if first["loc"] else "sample"
+        raise InputError(f"{name}={first['input']!r}: {first['msg']}") from None
+
+
+def _hash_cases(cases: Sequence[Case]) -> str:
+    digest = hashlib.sha256()
+    for case in cases:
+        digest.update(f"{case.name} {case.area} {case.origin} {case.hours}".encode())
+        grids = (case.fine_grid, case.coarse_grid)
+        for array in (*(axis for grid in grids for axis in (grid.y, grid.x)), case.coarse):
+            digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

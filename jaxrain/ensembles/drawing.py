@@ -1,0 +1,79 @@
+"""Draws the members of cases, as many at a time as fill the machine."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from numpy.typing import NDArray
+
+from jaxrain.ensembles.canvas import Canvas, items_at_once, make_canvas
+from jaxrain.ensembles.noise import minutes_since_epoch
+from jaxrain.ensembles.settings import SampleConfig
+from jaxrain.pairs.cases import Case
+from jaxrain.pairs.recipe import DataConfig
+
+
+class Item(NamedTuple):
+    """One field to draw: which hour of its case, and which member, each from 0."""
+
+    hour: int
+    member: int
+
+
+def canvas_of(case: Case, data: DataConfig, config: SampleConfig) -> Canvas:
+    """The canvas of a case, as the data's interpolations and patch and the sample's tiles say.
+
+    Raises:
+      InputError: the tiles do not advance, or the predictors do not cover the case.
+    """
+    tile, overlap = config.tiling(data.patch)
+    return make_canvas(
+        case.fine_grid,
+        case.coarse_grid,
+        interpolations=tuple(data.interpolations),
+        origin=case.origin,
+        tile=tile,
+        overlap=overlap,
+    )
+
+
+def draw(
+    downscale: Callable[..., jax.Array],
+    parameters: Any,
+    case: Case,
+    canvas: Canvas,
+    config: SampleConfig,
+    items: Sequence[Item],
+) -> Iterator[tuple[Item, NDArray[np.float32]]]:
+    """Draws fields of one case.
+
+    Args:
+      downscale: from `make_downscale`.
+      parameters: the network's.
+      case: whose coarse fields are the predictors.
+      canvas: of the case.
+      config: `members` and `batch` say how many fields are drawn together, `seed` which.
+      items: what to draw.
+
+    Yields:
+      Each item with its rain, mm [H, W], in order.
+    """
+    minutes = minutes_since_epoch(case.hours)
+    # As many for what is left of an interrupted command as for the whole: the same program.
+    size = min(items_at_once(canvas, config), len(case.hours) * config.members)
+    chunks = [list(items[start : start + size]) for start in range(0, len(items), size)]
+
+    def start(chunk: list[Item]) -> jax.Array:
+        # The last chunk is filled up, so that nothing is compiled anew for it.
+        full = chunk + chunk[-1:] * (size - len(chunk))
+        hours = np.asarray([item.hour for item in full])
+        members = np.asarray([item.member for item in full])
+        coarse = case.coarse[hours]
+        return downscale(parameters, canvas, coarse, members, minutes[hours], config.seed)
+
+    # One chunk ahead: a device works on it while the host stores the one before.
+    ahead = start(chunks[0]) if chunks else None
+    for number, chunk in enumerate(chunks):
+        rain, ahead = ahead, start(chunks[number + 1]) if number + 1 < len(chunks) else None
+        yield from zip(chunk, np.asarray(rain), strict=False)

@@ -1,0 +1,75 @@
+"""Ensembles as xarray Datasets that say what made them; `weather.cf` adds what CF asks for."""
+
+from collections.abc import Callable
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from jaxrain.grids.regrid import bilinear_matrix
+from jaxrain.pairs.cases import Case
+from jaxrain.pairs.scaling import RAIN_CHANNEL
+
+
+def case_dataset(
+    case: Case, members: int, load: Callable[[int, int], NDArray[np.float32]]
+) -> xr.Dataset:
+    """The ensemble of one case, its fields read one at a time and only when they are asked for.
+
+    Args:
+      case: where and when.
+      members: M.
+      load: (hour, member) -> rain, mm [H, W].
+
+    Returns:
+      A Dataset with `precipitation` (time, member, y, x) and, where the predictors hold rain,
+      `coarse_precipitation` (time, y, x), its bilinear interpolation; y, x are latitude,
+      longitude on the sphere. Both lazy, in chunks of one field.
+    """
+    grid, hours = case.fine_grid, len(case.hours)
+    dims = ("y", "x") if grid.projected else ("latitude", "longitude")
+    coordinates: dict[str, Any] = {
+        "time": case.hours.astype("datetime64[ns]"),
+        "member": np.arange(members, dtype=np.int32),
+        dims[0]: grid.y,
+        dims[1]: grid.x,
+    }
+    if grid.projected and grid.latitude is not None and grid.longitude is not None:
+        coordinates |= {"latitude": (dims, grid.latitude), "longitude": (dims, grid.longitude)}
+    rain = _by_field((hours, members, *grid.shape), load)
+    variables: dict[str, Any] = {"precipitation": (("time", "member", *dims), rain)}
+    if RAIN_CHANNEL in case.channels:
+        coarse = _by_field((hours, *grid.shape), _interpolation(case))
+        variables["coarse_precipitation"] = (("time", *dims), coarse)
+    attributes = {"area": case.area, "origin": np.asarray(case.origin, np.int32)}
+    return xr.Dataset(variables, coordinates, attributes)
+
+
+def _by_field(shape: tuple[int, ...], load: Callable[..., NDArray[np.float32]]) -> da.Array:
+    *lead, height, width = shape
+
+    def block(block_info: dict | None = None) -> NDArray[np.float32]:
+        assert block_info is not None
+        where = block_info[None]["chunk-location"][:-2]
+        return load(*where).reshape(*[1] * len(lead), height, width)
+
+    chunks = (*[(1,) * n for n in lead], (height,), (width,))
+    return da.map_blocks(block, chunks=chunks, dtype=np.float32, meta=np.empty((0,) * len(shape)))
+
+
+def _interpolation(case: Case) -> Callable[[int], NDArray[np.float32]]:
+    channel = case.channels.index(RAIN_CHANNEL)
+    weights_y = bilinear_matrix(case.coarse_grid.y, case.fine_grid.y)
+    weights_x = bilinear_matrix(case.coarse_grid.x, case.fine_grid.x)
+
+    def load(hour: int) -> NDArray[np.float32]:
+        # Where no weight lies on a missing cell, its NaN must not spread: 0 * NaN is NaN.
+        rain = case.coarse[hour, channel].astype(np.float64)
+        missing = np.isnan(rain)
+        fine = weights_y @ np.where(missing, 0.0, rain) @ weights_x.T
+        touched = weights_y @ missing.astype(np.float64) @ weights_x.T
+        return np.where(touched > 0, np.nan, fine).astype(np.float32)
+
+    return load

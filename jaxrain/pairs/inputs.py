@@ -1,0 +1,198 @@
+"""Predictors that never went through a store, as cases: files of a service, or a Dataset."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from jaxrain.errors import InputError
+from jaxrain.grids.grid import Grid
+from jaxrain.pairs.cases import Case
+from jaxrain.pairs.interpolation import interpolation_matrices
+from jaxrain.pairs.pairing import same_turn
+from jaxrain.pairs.recipe import DataConfig
+from jaxrain.pairs.store import Area
+from jaxrain.weather.era5 import read_coarse
+from jaxrain.weather.variables import channel_names, on_levels
+
+# Of a cell: a grid that is this much coarser or finer is another product's.
+_SAME_SPACING = 0.02
+
+
+def read_inputs(paths: Sequence[str | Path], config: DataConfig) -> xr.Dataset:
+    """Reads and joins files of predictors: several hours, or some of the variables, in each.
+
+    Args:
+      paths: GRIB or NetCDF files.
+      config: variables and levels that the network was trained on.
+
+    Returns:
+      A canonical coarse Dataset with the hours that hold every variable.
+
+    Raises:
+      InputError: a file can't be read or lacks a level, the files are on different grids, no file
+        holds some variable, or no hour holds all.
+    """
+    datasets = [
+        read_coarse(
+            path,
+            variables=config.variables,
+            levels=config.levels,
+            interpolate_levels=config.interpolate_levels,
+            partial=True,
+        )
+        for path in paths
+    ]
+    first = datasets[0]
+    for path, dataset in zip(paths, datasets, strict=True):
+        if not _grid(dataset).same_as(_grid(first)):
+            raise InputError(
+                f"{path} is on another grid ({_grid(dataset).extent()}) than {paths[0]} "
+                f"({_grid(first).extent()}): sample them one by one, or regrid them"
+            )
+    # Axes that differ in their last digits would not align.
+    axes = {name: first[name] for name in ("latitude", "longitude")}
+    merged = _merge([dataset.assign_coords(axes) for dataset in datasets])
+    lacking = [name for name in config.variables if name not in merged]
+    if lacking:
+        raise InputError(
+            f"{', '.join(map(str, paths))}: lack {', '.join(lacking)}, which the network was "
+            f"trained with; they hold {', '.join(map(str, merged.data_vars))}: add files with it"
+        )
+    return _whole_hours(merged, config)
+
+
+def input_cases(dataset: xr.Dataset, areas: Sequence[Area], config: DataConfig) -> list[Case]:
+    """Turns predictors into cases over those areas of a run that they cover.
+
+    Args:
+      dataset: canonical coarse predictors, or projected ones with dims y, x in km.
+      areas: of the run.
+      config: variables and levels that the network was trained on.
+
+    Returns:
+      One case per area covered.
+
+    Raises:
+      InputError: a variable or level lacks, the grid is not as fine as in training, or covers no
+        area.
+    """
+    grid, coarse = _grid(dataset), predictors(dataset, config)
+    hours = dataset["time"].values.astype("datetime64[s]")
+    found, refused = [], []
+    for area in areas:
+        here = same_turn(grid, area.fine_grid)
+        try:
+            interpolation_matrices(here, area.fine_grid, ["bilinear"], area.name)
+        except InputError as error:
+            refused.append(str(error))
+            continue
+        _check_spacing(here, area.coarse_grid)
+        channels = channel_names(config.variables, config.levels)
+        found.append(
+            Case(area.name, area.name, area.fine_grid, (0, 0), hours, here, channels, coarse)
+        )
+    if not found:
+        raise InputError(refused[0] if refused else "the run knows no grid of rain: train it again")
+    return found
+
+
+def predictors(dataset: xr.Dataset, config: DataConfig) -> np.ndarray:
+    """The channels of a canonical Dataset in the network's order, float32 [T, C, h, w].
+
+    Raises:
+      InputError: a variable or level lacks; names those that there are.
+    """
+    lacking = [name for name in config.variables if name not in dataset]
+    if lacking:
+        raise InputError(
+            f"the input lacks {', '.join(lacking)}; it holds "
+            f"{', '.join(map(str, dataset.data_vars))}; the network was trained with "
+            f"{', '.join(config.variables)}"
+        )
+    y, x = _axes(dataset)
+    fields = []
+    for name in config.variables:
+        array = dataset[name]
+        if on_levels(name):
+            there = np.atleast_1d(array["level"].values if "level" in array.coords else ())
+            absent = [level for level in config.levels if level not in there]
+            if absent:
+                raise InputError(
+                    f"the input's {name} lacks {', '.join(map(str, absent))} hPa; it holds "
+                    f"{', '.join(f'{level:g}' for level in there)}"
+                )
+            array = array.sel(level=list(config.levels)).transpose("time", "level", y, x)
+        else:
+            array = array.transpose("time", y, x).expand_dims("level", axis=1)
+        fields.append(array.values.astype(np.float32))
+    return np.concatenate(fields, axis=1)
+
+
+def beyond_training(case: Case, manifest: dict[str, Any]) -> list[str]:
+    """Says which predictors leave the range of the training hours, a line each."""
+    lines = []
+    for index, name in enumerate(case.channels):
+        seen = manifest["statistics"]["channels"][name]
+        values = case.coarse[:, index]
+        outside = np.mean((values < seen["min"]) | (values > seen["max"]))
+        if outside > 0:
+            lines.append(
+                f"{name}: {outside:.1%} of the input lies outside what training saw "
+                f"({seen['min']:.4g} to {seen['max']:.4g} {manifest['units'][name]}), from "
+                f"{np.nanmin(values):.4g} to {np.nanmax(values):.4g}"
+            )
+    return lines
+
+
+def _merge(datasets: list[xr.Dataset]) -> xr.Dataset:
+    try:
+        return xr.merge(datasets, compat="no_conflicts", join="outer", combine_attrs="drop")
+    except xr.MergeError:
+        raise InputError(
+            "two of the input files hold the same variable at the same hour with different "
+            "values: keep one of them"
+        ) from None
+
+
+def _whole_hours(dataset: xr.Dataset, config: DataConfig) -> xr.Dataset:
+    there = {
+        name: dataset[name].notnull().any([d for d in dataset[name].dims if d != "time"]).values
+        for name in config.variables
+    }
+    whole = np.all(list(there.values()), axis=0)
+    if not whole.any():
+        counts = ", ".join(f"{name} {int(hours.sum())}" for name, hours in there.items())
+        raise InputError(
+            f"no hour of the input holds all of {', '.join(config.variables)} (hours of each: "
+            f"{counts}): give files of the same hours"
+        )
+    return dataset.isel(time=whole)
+
+
+def _check_spacing(grid: Grid, trained: Grid) -> None:
+    for here, there in ((grid.y, trained.y), (grid.x, trained.x)):
+        spacing, expected = (abs(axis[-1] - axis[0]) / (len(axis) - 1) for axis in (here, there))
+        if abs(spacing / expected - 1) > _SAME_SPACING:
+            unit = "km" if grid.projected else "degrees"
+            raise InputError(
+                f"the input's grid has a spacing of {spacing:.4g} {unit}, the network was trained "
+                f"with {expected:.4g}: regrid the input"
+            )
+
+
+def _axes(dataset: xr.Dataset) -> tuple[str, str]:
+    return ("y", "x") if "y" in dataset.dims else ("latitude", "longitude")
+
+
+def _grid(dataset: xr.Dataset) -> Grid:
+    y, x = _axes(dataset)
+    if y not in dataset.dims or x not in dataset.dims or "time" not in dataset.dims:
+        raise InputError(
+            f"the input has dimensions {', '.join(map(str, dataset.dims))}; expected time, "
+            "latitude, longitude (and level), as jaxrain.weather.era5.read_coarse returns them"
+        )
+    ys, xs = (dataset[name].values.astype(np.float64) for name in (y, x))
+    return Grid(y=ys, x=xs, projected=y == "y")

@@ -1,0 +1,240 @@
+"""`python -m jaxrain.sample RUN --output OUT.nc`: an ensemble over whole domains, as CF-NetCDF."""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jaxrain.command import run_command
+from jaxrain.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from jaxrain.downscaler import Downscaler
+    from jaxrain.pairs.cases import Case
+
+_TELL_EVERY = 15.0  # seconds between lines where no terminal shows a bar
+
+SETTINGS = ("members", "sampler", "steps", "seed", "eta", "batch", "tile", "overlap")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="jaxrain sample",
+        description="Draws an ensemble of hourly rain and writes it as CF-NetCDF. Interrupted and "
+        "started again, it goes on where it was. Settings not given are the run's.",
+    )
+    parser.add_argument("run", metavar="RUN", help="folder that training made")
+    parser.add_argument("--output", required=True, metavar="OUT.nc", help="file to write")
+    parser.add_argument(
+        "--split", metavar="NAME", help="hours of the run's store: train, validation or test (test)"
+    )
+    parser.add_argument(
+        "--input", nargs="+", metavar="FILE", help="GRIB or NetCDF predictors, instead of a split"
+    )
+    parser.add_argument(
+        "--hours",
+        nargs="+",
+        metavar="PERIOD",
+        help="only these: START/END or one time, UTC, as in 2022-10-18T16/2022-10-18T20",
+    )
+    parser.add_argument("--members", metavar="M", help="members of every hour")
+    parser.add_argument("--sampler", metavar="NAME", help="ddpm, ddim, dpmpp_2m")
+    parser.add_argument("--steps", metavar="N", help="denoising steps of every member")
+    parser.add_argument("--seed", metavar="K", help="the same seed draws the same members")
+    parser.add_argument("--eta", metavar="E", help="share of fresh noise in a ddim step, 0 to 1")
+    parser.add_argument("--batch", metavar="B", help="tiles that the network sees at once")
+    parser.add_argument("--tile", metavar="PIXELS", help="edge of a tile")
+    parser.add_argument("--overlap", metavar="PIXELS", help="overlap of neighbouring tiles")
+    parser.add_argument("--store", metavar="DIR", help="where the run's store lies now")
+    parser.add_argument("--overwrite", action="store_true", help="replace OUT.nc if it exists")
+    return run_command(_sample, parser, argv)
+
+
+def _sample(arguments: argparse.Namespace) -> None:
+    output = Path(arguments.output)
+    _check(arguments, output)
+    from jaxrain.downscaler import load
+    from jaxrain.training.mesh import keep_compiled_programs
+
+    keep_compiled_programs()
+    given = {name: getattr(arguments, name) for name in SETTINGS}
+    words = [f"sample.{name}={value}" for name, value in given.items() if value is not None]
+    if arguments.store:
+        words.append(f"data.store={arguments.store}")
+    downscaler = load(arguments.run, words)
+    cases, origin = _cases(arguments, downscaler)
+    config = downscaler.config.sample
+    print(
+        f"{downscaler.run} (step {downscaler.step}): {sum(len(case.hours) for case in cases)} "
+        f"hours of {len(cases)} case(s), {config.members} members, {config.sampler} in "
+        f"{config.steps} steps",
+        flush=True,
+    )
+    write_ensemble(downscaler, cases, output, origin, overwrite=arguments.overwrite)
+    print(f"wrote {output}")
+
+
+def write_ensemble(
+    downscaler: "Downscaler",
+    cases: "Sequence[Case]",
+    output: Path,
+    origin: dict[str, str],
+    *,
+    overwrite: bool = False,
+) -> None:
+    """Draws what is not drawn yet, assembles the file and removes the parts.
+
+    Args:
+      downscaler: the run, with the settings of the ensemble in `config.sample`.
+      cases: one makes a flat file, several a file with a group each.
+      output: the NetCDF file.
+      origin: further global attributes: where the input came from.
+      overwrite: whether `output`, or parts of an ensemble with other settings, may be replaced.
+
+    Raises:
+      InputError: the file exists, or parts of another setting lie beside it.
+    """
+    from jaxrain.ensembles.drawing import Item
+    from jaxrain.ensembles.output import case_dataset
+    from jaxrain.ensembles.parts import (
+        Part,
+        load_part,
+        missing_parts,
+        open_parts,
+        remove_parts,
+        save_part,
+    )
+    from jaxrain.weather.cf import write_netcdf
+
+    config = downscaler.config.sample
+    programs = [downscaler.prepare(case, config) for case in cases]  # refuses before it writes
+    fingerprint = downscaler.fingerprint(cases, config)
+    folder = open_parts(output, fingerprint, discard=overwrite)
+    parts = [
+        Part(number, hour, member)
+        for number, case in enumerate(cases)
+        for hour in range(len(case.hours))
+        for member in range(config.members)
+    ]
+    missing = missing_parts(folder, parts)
+    with _progress(len(parts), len(parts) - len(missing)) as advance:
+        for number, draw in enumerate(programs):
+            items = [Item(part.hour, part.member) for part in missing if part.case == number]
+            for item, rain in draw(items):
+                save_part(folder, Part(number, *item), rain)
+                advance()
+
+    def read(number: int, hour: int, member: int) -> "NDArray[np.float32]":
+        return load_part(folder, Part(number, hour, member))
+
+    contents = {
+        case.name: case_dataset(case, config.members, partial(read, number))
+        for number, case in enumerate(cases)
+    }
+    write_netcdf(
+        contents if len(contents) > 1 else contents[cases[0].name],
+        output,
+        overwrite=overwrite,
+        attributes=downscaler.attributes(config) | origin,
+    )
+    remove_parts(folder)
+
+
+def _check(arguments: argparse.Namespace, output: Path) -> None:
+    """What can be refused before anything heavy is imported."""
+    if output.is_dir():
+        raise InputError(f"--output {output} is a folder; name a file in it, as {output}/OUT.nc")
+    if output.exists() and not arguments.overwrite:
+        raise InputError(f"{output}: exists; choose another name, or replace it with --overwrite")
+    if arguments.split and arguments.input:
+        raise InputError("--split and --input exclude each other: give one of them")
+
+
+def _cases(
+    arguments: argparse.Namespace, downscaler: "Downscaler"
+) -> "tuple[list[Case], dict[str, str]]":
+    """The cases that were asked for, and global attributes that say where they came from."""
+    from jaxrain.pairs.cases import cases
+    from jaxrain.pairs.inputs import beyond_training, input_cases, read_inputs
+    from jaxrain.pairs.recipe import SPLITS
+    from jaxrain.pairs.store import open_store
+
+    data = downscaler.config.data
+    if arguments.input:
+        dataset = read_inputs(arguments.input, data)
+        found = input_cases(dataset, downscaler.areas, data)
+        origin = {"jaxrain_input": ", ".join(Path(path).name for path in arguments.input)}
+        for line in beyond_training(found[0], downscaler.manifest):
+            print(f"warning: {line}", file=sys.stderr)
+    else:
+        split = arguments.split or "test"
+        if split not in SPLITS:
+            raise InputError(f"--split {split}: there are {', '.join(SPLITS)}")
+        found = cases(open_store(data.store, data), data, split, truth=False)
+        origin = {"jaxrain_store": str(data.store), "jaxrain_split": split}
+    return _within(found, arguments.hours), origin
+
+
+def _within(cases: "list[Case]", periods: Sequence[str] | None) -> "list[Case]":
+    """Keeps the hours that lie in one of the periods."""
+    if not periods:
+        return cases
+    import numpy as np
+
+    from jaxrain.pairs.recipe import parse_period
+
+    try:
+        spans = [parse_period(period) for period in periods]
+    except ValueError as error:
+        raise InputError(f"--hours: {error}") from None
+    kept = []
+    for case in cases:
+        inside = np.any([(case.hours >= a) & (case.hours < b) for a, b in spans], axis=0)
+        if inside.any():
+            kept.append(replace(case, hours=case.hours[inside], coarse=case.coarse[inside]))
+    if not kept:
+        every = np.concatenate([case.hours for case in cases])
+        raise InputError(
+            f"--hours {' '.join(periods)}: none of the {len(every)} hours, which run from "
+            f"{every.min()} to {every.max()}"
+        )
+    return kept
+
+
+@contextmanager
+def _progress(total: int, done: int) -> Iterator[Callable[[], None]]:
+    """Shows how many fields are drawn: a bar on a terminal, now and then a line elsewhere."""
+    if sys.stdout.isatty():
+        from rich.progress import Progress
+
+        with Progress() as progress:
+            task = progress.add_task("sample", total=total, completed=done)
+            yield lambda: progress.advance(task)
+        return
+    if done:
+        print(f"{done} of {total} fields were drawn before", flush=True)
+    count, told, began = done, time.monotonic(), time.monotonic()
+
+    def advance() -> None:
+        nonlocal count, told
+        count += 1
+        now = time.monotonic()
+        if count == total or now - told > _TELL_EVERY:
+            told = now
+            left = (now - began) / (count - done) * (total - count)
+            print(f"{count} of {total} fields, {left:.0f} s left", flush=True)
+
+    yield advance
+
+
+if __name__ == "__main__":
+    sys.exit(main())
