@@ -104,8 +104,5 @@ def to_torch(params: Mapping[Any, Any], dialect: Dialect) -> dict[str, np.ndarra
 def from_torch(state: Mapping[str, np.ndarray], dialect: Dialect) -> dict[Any, Any]:
     """A flat dict without prefix as our nested one, of views; the inverse of `to_torch`."""
     return unflatten(
-        {
-            jax_path(name, array.ndim, dialect): to_jax_layout(array)
-            for name, array in state.items()
-        }
+        {jax_path(name, array.ndim, dialect): to_jax_layout(array) for name, array in state.items()}
     )
