@@ -64,7 +64,7 @@ def _ranks(ax: Axes, found: Verification) -> None:
     ax.bar(range(len(ranks)), share * len(ranks), color=system_colour(MODEL), width=0.85)
     ax.axhline(1, color="black", lw=1, ls="--")
     ax.set_xlabel("place of the truth among the members")
-    ax.set_ylabel("how often, relative to a perfect ensemble")
+    ax.set_ylabel("relative to a perfect ensemble")
     ax.set_title("Rank histogram", fontsize=10)
     _tidy(ax)
 
@@ -79,11 +79,11 @@ def _reliability(ax: Axes, found: Verification, threshold: float) -> None:
         said[enough], events[enough] / forecasts[enough], "o-", color=system_colour(MODEL), ms=4
     )
     ax.axhline(events.sum() / max(forecasts.sum(), 1), color="grey", lw=1, ls=":")
-    inset = ax.inset_axes((0.08, 0.7, 0.36, 0.26))
+    inset = ax.inset_axes((0.06, 0.7, 0.34, 0.22))
     inset.bar(said, np.maximum(forecasts, 0.5), width=0.8 / len(said), color="#9a9a9a")
     inset.set_yscale("log")
-    inset.set_title("points", fontsize=7, pad=2)
-    inset.tick_params(labelsize=6, length=2, labelbottom=False)
+    inset.set_title("points, log", fontsize=7, pad=2)
+    inset.tick_params(which="both", left=False, bottom=False, labelleft=False, labelbottom=False)
     ax.set_xlim(-0.03, 1.03)
     ax.set_ylim(-0.03, 1.03)
     ax.set_xlabel("share of members that say so")

@@ -92,7 +92,9 @@ def _look_into(path: Path) -> tuple[dict[str, Any], list[str | None]]:
         raise InputError(f"{path}: no such file; expected what `jaxrain.sample --output` wrote")
     try:
         with netCDF4.Dataset(path) as file:
-            attributes = {name: file.getncattr(name) for name in file.ncattrs()}
+            # `coordinates` is the file's own bookkeeping, not a word about its making.
+            names = (name for name in file.ncattrs() if name != "coordinates")
+            attributes = {name: file.getncattr(name) for name in names}
             if "precipitation" in file.variables:
                 return attributes, [None]
             groups = [name for name, group in file.groups.items() if "time" in group.dimensions]

@@ -6,7 +6,6 @@ from html import escape
 from importlib.resources import files
 
 from jaxrain.verification import tables
-from jaxrain.verification.metrics import FRACTION_MEANINGS, MEANINGS, THRESHOLD_MEANINGS
 from jaxrain.verification.scoring import MODEL, Interval, Verification
 from jaxrain.verification.spectra import MAX_MISSING
 from jaxrain.verification.tables import number
@@ -47,7 +46,6 @@ def render(found: Verification, name: str, attributes: dict[str, str], pictures:
     body = "".join(
         (
             _head(found, name),
-            _provenance(attributes),
             _maps(pictures),
             _section(
                 "Scales: how much rain at which size",
@@ -73,6 +71,7 @@ def render(found: Verification, name: str, attributes: dict[str, str], pictures:
                 _figure(pictures.skill, "Frequency bias and fractions skill score"),
             ),
             _scores(found),
+            _provenance(attributes),
             _limits(found),
         )
     )
@@ -111,7 +110,7 @@ def _head(found: Verification, name: str) -> str:
         (number(bilinear["crps_mm"]["value"]), "error of bilinear interpolation [mm]"),
         (number(spread), "spread over error (1 is perfect)"),
         (f"{found.hours}", f"hours, in {len(found.fields)} fields"),
-        (f"{found.points:,}".replace(",", " "), "points compared"),
+        (_grouped(found.points), "points compared"),
     ]
     items = "".join(f"<li><b>{value}</b><span>{escape(text)}</span></li>" for value, text in tiles)
     warning = ""
@@ -129,6 +128,11 @@ def _head(found: Verification, name: str) -> str:
         'All numbers: <a href="scores.json">scores.json</a>.</p>'
         f'<ul class="tiles">{items}</ul>{warning}</header>'
     )
+
+
+def _grouped(count: int) -> str:
+    """A count with its thousands apart, by narrow spaces that don't break."""
+    return f"{count:,}".replace(",", "\u202f")
 
 
 def _time(time: object) -> str:
@@ -172,23 +176,18 @@ def _resolution(found: Verification) -> str:
 
 def _scores(found: Verification) -> str:
     basis = (
-        f"{_count(found.hours, 'hour')}, {len(found.fields)} fields, {found.points} points; in "
-        f"small print 95 % intervals from {found.blocks.count} blocks of up to "
+        f"{_count(found.hours, 'hour')}, {len(found.fields)} fields, {_grouped(found.points)} "
+        f"points; in small print 95 % intervals from {found.blocks.count} blocks of up to "
         f"{found.blocks.hours} h. A single forecast’s CRPS is its mean absolute error. The truth: "
         f"mean {number(found.truth['mean_mm'])} mm, wet on "
         f"{number(100 * found.truth['wet_fraction'])} % of the points."
-    )
-    meanings = "".join(
-        f"<dt>{escape(name)}</dt><dd>{escape(meaning)}</dd>"
-        for name, meaning in (MEANINGS | THRESHOLD_MEANINGS | FRACTION_MEANINGS).items()
     )
     return _section(
         "Scores",
         basis,
         tables.overview(found)
         + f"<details open><summary>By threshold</summary>{tables.by_threshold(found)}</details>"
-        + f"<details><summary>By threshold and window</summary>{tables.by_window(found)}</details>"
-        + f"<details><summary>What each score means</summary><dl>{meanings}</dl></details>",
+        + f"<details><summary>By threshold and window</summary>{tables.by_window(found)}</details>",
     )
 
 
@@ -196,14 +195,14 @@ def _limits(found: Verification) -> str:
     lost = ""
     if found.unforecast:
         lost = (
-            f" {found.unforecast} points with a known truth are left out for every system, since "
-            "one of them forecasts nothing there (mostly beside missing coarse cells)."
+            f" {_grouped(found.unforecast)} points with a known truth are left out for every "
+            "system, since one of them forecasts nothing there (beside missing coarse cells)."
         )
     sentences = (
-        f"The points of one hour are not independent, nor are neighbouring hours: {found.points} "
-        f"points are far fewer pieces of evidence. Intervals come from drawing "
-        f"{_count(found.blocks.count, 'block')} of hours with replacement; they tell how scores "
-        "vary within this weather, not what another season or region would give.",
+        "The points of one hour are not independent, nor are neighbouring hours: "
+        f"{_grouped(found.points)} points are far fewer pieces of evidence. Intervals come from "
+        f"drawing {_count(found.blocks.count, 'block')} of hours with replacement; they tell how "
+        "scores vary within this weather, not what another season or region would give.",
         "Interpolation is one forecast that cannot say how sure it is, and the mean absolute error "
         "is what CRPS makes of it. Its frequency bias at heavy rain shows what averaging over a "
         "coarse cell loses.",

@@ -12,11 +12,11 @@ _TERMINAL = ("crps_mm", "rmse_mm", "bias_mm", "wet_area_ratio", "p99.9_ratio", "
 
 
 def number(value: float | None) -> str:
-    """Three significant digits; a dash where not known."""
+    """Three significant digits, four places at the most; a dash where not known."""
     if value is None:
         return "–"
-    text = f"{value:#.3g}" if abs(value) >= 1e-3 or value == 0 else f"{value:.1e}"
-    return text.rstrip(".").replace("-", "−")
+    text = f"{value:#.3g}".rstrip(".") if abs(value) >= 0.1 else f"{value:.4f}"
+    return text.replace("-", "−") if float(text) else "0"
 
 
 def bounds(score: Interval) -> str:
@@ -32,7 +32,7 @@ def overview(found: Verification) -> str:
         _row(name, [found.systems[system][name] for system in found.systems], meaning)
         for name, meaning in MEANINGS.items()
     ]
-    return _table(["", *found.systems], rows)
+    return _table(["", *found.systems, "what it is"], rows)
 
 
 def by_threshold(found: Verification) -> str:
@@ -91,8 +91,9 @@ def _row(name: str, scores: Sequence[Interval], meaning: str = "") -> str:
     cells = "".join(
         f"<td>{number(score['value'])}<small>{bounds(score)}</small></td>" for score in scores
     )
-    title = f' title="{escape(meaning)}"' if meaning else ""
-    return f'<tr><th scope="row"{title}>{escape(name)}</th>{cells}</tr>'
+    if meaning:
+        cells += f'<td class="meaning">{escape(meaning)}</td>'
+    return f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>'
 
 
 def _group(title: str, columns: int) -> str:

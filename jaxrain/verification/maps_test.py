@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+
+from jaxrain.grids.grid import Grid
+from jaxrain.verification.maps import Scene, map_figure, telling_fields
+from jaxrain.verification.scoring import Field
+
+
+def field(hour, rain_mm, gain_mm):
+    return Field(0, hour, np.datetime64("2022-01-01T00") + hour, rain_mm, gain_mm)
+
+
+def test_hours_are_chosen_by_rule():
+    fields = [field(h, rain, gain) for h, (rain, gain) in enumerate(
+        [(5, 1.0), (9, 0.5), (0.1, -2.0), (7, -0.3), (0, 0.0), (6, 0.2), (0, 0), (0, 0)]
+    )]  # fmt: skip
+    chosen = [one.hour for one, _ in telling_fields(fields)]
+    # The wettest; of the wetter half 9, 7, 6, 5 the third; there the one with the least gain.
+    assert chosen == [1, 5, 3]
+
+
+def test_no_hour_is_shown_twice():
+    assert len(telling_fields([field(0, 1.0, 0.1)])) == 1
+
+
+@pytest.mark.parametrize("members", [1, 2, 8])
+def test_each_map_shows_its_field_the_right_way_up(members):
+    grid = Grid(np.linspace(20, 21, 20), np.linspace(110, 111, 30))  # south first
+    rain = np.zeros((20, 30))
+    rain[0, 0] = 7.0  # south-west
+    truth = rain.copy()
+    truth[19, 29] = np.nan
+    scene = Scene("title", "why", grid, truth, rain, "Coarse input", np.stack([rain] * members))
+    figure = map_figure(scene)
+    images = [ax.images[0] for ax in figure.axes if ax.images]
+    assert len(images) == 4 + min(members, 3)
+    for image in images:
+        values = image.get_array()
+        assert values[-1, 0] == values.max() > 0  # drawn from the top: south is last
+        west, _, _, north = image.get_extent()
+        assert (west, north) == pytest.approx((110 - 1 / 58, 21 + 1 / 38))
+    assert images[0].get_array().mask[0, -1]
+    titles = [ax.get_title() for ax in figure.axes]
+    assert f"Mean of {members} members" in titles
+    assert "Probability of 1 mm or more" in titles

@@ -1,0 +1,28 @@
+import numpy as np
+import pytest
+
+from jaxrain.verification.page import headline
+from jaxrain.verification.tables import bounds, number
+
+
+@pytest.mark.parametrize(
+    ("skill", "expected"),
+    [
+        ((0.312, 0.28, 0.35), "is 31 % below the error of bilinear interpolation (95 %: 28 % to"),
+        ((-0.1, -0.2, -0.05), "is 10 % above the error of bilinear interpolation (95 %: −20 % to"),
+        ((0.1, -0.05, 0.2), "no clear difference"),
+        ((0.1, None, None), "too few hours for an interval"),
+        ((None, None, None), "nothing to compare"),
+    ],
+)
+def test_the_headline_says_no_more_than_the_interval_allows(skill, expected):
+    assert expected in headline(dict(zip(("value", "low", "high"), skill, strict=True)))
+
+
+def test_numbers_are_short_and_the_unknown_is_a_dash():
+    assert [number(v) for v in (None, 0.0, 1e-9, -0.02841, 0.3, 12.345, 1234.5)] == [
+        "–", "0", "0", "−0.0284", "0.300", "12.3", "1.23e+03",
+    ]  # fmt: skip
+    assert number(np.float64(0.9999)) == "1.00"
+    assert bounds({"value": 1.0, "low": None, "high": None}) == ""
+    assert bounds({"value": 1.0, "low": 0.5, "high": 2.0}) == "0.500 to 2.00"
