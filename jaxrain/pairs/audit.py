@@ -54,7 +54,9 @@ def audit(
             "fine": _size(arrays, "fine_"),
             "coarse": _size(arrays, "coarse_"),
             "coarse_if_interpolated": _interpolated_bytes(store),
-            "netcdf": sum(f.stat().st_size for f in (store.path / "netcdf").rglob("*.nc")),
+            "netcdf": sum(
+                (store.path / file["netcdf"]).stat().st_size for file in store.manifest["files"]
+            ),
         },
         "files": len(store.manifest["files"]),
         "warnings": _warnings(config, ranges, splits, beyond),

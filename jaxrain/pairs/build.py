@@ -7,8 +7,9 @@ written last. Whatever is whole is not made again; whatever is there is whole.
 import hashlib
 import json
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -17,9 +18,9 @@ from jaxrain.errors import InputError
 from jaxrain.grids.regrid import block_mean
 from jaxrain.pairs.audit import audit, audit_table
 from jaxrain.pairs.pairing import Hour, PairedArea, Pairing, pair
-from jaxrain.pairs.placement import cover
+from jaxrain.pairs.placement import BLOCK, cover
 from jaxrain.pairs.recipe import ARRAY_KEYS, DataConfig
-from jaxrain.pairs.sources import Source, find_files, find_sources, make_canonical, read_hour
+from jaxrain.pairs.sources import Source, find_sources, make_canonical, read_hour
 from jaxrain.pairs.statistics import share_beyond, tally_hours, training_statistics
 from jaxrain.pairs.store import (
     FORMAT,
@@ -31,9 +32,12 @@ from jaxrain.pairs.store import (
     save_grid,
     save_json,
 )
+from jaxrain.weather.demo import write_demo
 from jaxrain.weather.variables import VARIABLES, channel_names, check_predictors, on_levels
 
 Say = Callable[[str], None]
+
+_DTYPES = {"fine": "<f4", "cover": "|u1", "coarse": "<f4"}
 
 
 def prepare(config: DataConfig, say: Say = print) -> Path:
@@ -53,18 +57,21 @@ def prepare(config: DataConfig, say: Say = print) -> Path:
     path = Path(config.store)
     check_predictors(config.variables)
     _refuse_another(path, config)
-    if config.demo and not _has_files(config):
-        say(f"writing the embedded demo weather under {config.root}")
-        from jaxrain.weather.demo import write_demo
-
-        write_demo(Path(config.root))
+    if config.demo:
+        say(f"the embedded demo weather is under {config.root}")
+        write_demo(config.root)
     sources = find_sources(config, ["fine"] if config.coarsen else ["fine", "coarse"])
+    made_from = _made_from(config, sources)
+    if _finished(path, config, made_from):
+        say(f"{path} is up to date")
+        say(audit_table(json.loads((path / "audit.json").read_text(encoding="utf-8"))))
+        return path
     for count, source in enumerate(sources, 1):
         if make_canonical(source, config):
             say(f"[{count}/{len(sources)}] read {source.path}")
     pairing = pair(config, sources)
-    _write_arrays(path, config, sources, pairing, say)
-    manifest = _describe(config, sources, pairing)
+    _write_arrays(path, config, made_from, pairing, say)
+    manifest = _describe(config, sources, pairing) | {"made_from": made_from}
     store = Store(path, manifest, open_areas(path, manifest))
     tallies = tally_hours(store, config)
     manifest["statistics"] = training_statistics(store, config, tallies["train"])
@@ -84,27 +91,31 @@ def _refuse_another(path: Path, config: DataConfig) -> None:
         check_manifest(read_manifest(path), config, str(path), ARRAY_KEYS)
 
 
-def _has_files(config: DataConfig) -> bool:
-    try:
-        return bool(find_files(config, "fine") and find_files(config, "coarse"))
-    except InputError:
+def _made_from(config: DataConfig, sources: list[Source]) -> str:
+    """One hash of all that the arrays depend on: the config and the files' content."""
+    recipe = {key: value for key, value in recipe_of(config).items() if key in ARRAY_KEYS}
+    files = [[source.name, source.sha256] for source in sources]
+    return hashlib.sha256(json.dumps([recipe, files], sort_keys=True).encode()).hexdigest()
+
+
+def _finished(path: Path, config: DataConfig, made_from: str) -> bool:
+    if not (path / "manifest.json").exists():
         return False
+    manifest = read_manifest(path)
+    return manifest["made_from"] == made_from and manifest["config"] == recipe_of(config)
 
 
 def _write_arrays(
-    path: Path, config: DataConfig, sources: list[Source], pairing: Pairing, say: Say
+    path: Path, config: DataConfig, made_from: str, pairing: Pairing, say: Say
 ) -> None:
     """Writes the days that are not there yet; arrays made from other files are removed first."""
-    recipe = {key: value for key, value in recipe_of(config).items() if key in ARRAY_KEYS}
-    files = [source.sha256 for source in sources]
-    mark = hashlib.sha256(json.dumps([recipe, files], sort_keys=True).encode()).hexdigest()
-    made_from = path / "arrays.json"
-    if not made_from.exists() or json.loads(made_from.read_text())["made_from"] != mark:
+    mark = path / "arrays.json"
+    if not mark.exists() or json.loads(mark.read_text())["made_from"] != made_from:
         # A manifest must never describe arrays that are about to change.
         (path / "manifest.json").unlink(missing_ok=True)
         for array in path.glob("area*/*.npy"):
             array.unlink()
-        save_json(made_from, {"made_from": mark})
+        save_json(mark, {"made_from": made_from})
     for area in pairing.areas:
         folder = path / area.name
         folder.mkdir(parents=True, exist_ok=True)
@@ -120,32 +131,39 @@ def _write_day(
     folder: Path, day: str, hours: list[Hour], area: PairedArea, config: DataConfig
 ) -> None:
     channels = channel_names(config.variables, config.levels)
-    blocks = cover(np.zeros(area.fine_grid.shape, np.float32)).shape
     shapes = {
-        "fine": (np.float32, area.fine_grid.shape),
-        "cover": (np.uint8, blocks),
-        "coarse": (np.float32, (len(channels), *area.coarse_grid.shape)),
+        "fine": area.fine_grid.shape,
+        "cover": (2, *(-(-size // BLOCK) for size in area.fine_grid.shape)),
+        "coarse": (len(channels), *area.coarse_grid.shape),
     }
     partial = {kind: folder / f".{kind}_{day}.npy.partial" for kind in shapes}
-    arrays = {
-        kind: np.lib.format.open_memmap(
-            partial[kind], mode="w+", dtype=dtype, shape=(len(hours), *shape)
-        )
-        for kind, (dtype, shape) in shapes.items()
-    }
     try:
-        for index, hour in enumerate(hours):
-            fine = _fine(hour, area)
-            arrays["fine"][index] = fine
-            arrays["cover"][index] = cover(fine)
-            arrays["coarse"][index] = _coarse(hour, fine, config)
-        for kind, array in arrays.items():
-            array.flush()
-            # The coarse day is renamed last: where it is, the others are.
+        with ExitStack() as stack:
+            files = {kind: stack.enter_context(partial[kind].open("wb")) for kind in shapes}
+            for kind, shape in shapes.items():
+                _write_header(files[kind], _DTYPES[kind], (len(hours), *shape))
+            # Hour by hour and not through a memory map: memory stays small, and a full disk is
+            # an error here, where a map would kill the process.
+            for hour in hours:
+                fine = _fine(hour, area)
+                fields = {
+                    "fine": fine,
+                    "cover": cover(fine),
+                    "coarse": _coarse(hour, fine, config),
+                }
+                for kind, values in fields.items():
+                    files[kind].write(np.ascontiguousarray(values, _DTYPES[kind]).tobytes())
+        # The coarse day is renamed last: where it is, the others are.
+        for kind in shapes:
             partial[kind].replace(folder / f"{kind}_{day}.npy")
     finally:
         for file in partial.values():
             file.unlink(missing_ok=True)
+
+
+def _write_header(file: BinaryIO, dtype: str, shape: tuple[int, ...]) -> None:
+    header = {"descr": dtype, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
 
 
 def _fine(hour: Hour, area: PairedArea) -> np.ndarray:
@@ -213,6 +231,7 @@ def _describe(config: DataConfig, sources: list[Source], pairing: Pairing) -> di
                 "role": source.role,
                 "name": source.name,
                 "path": str(source.path),
+                "netcdf": source.canonical.relative_to(Path(config.store)).as_posix(),
                 "sha256": source.sha256,
                 "bytes": source.size,
             }

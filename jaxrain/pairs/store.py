@@ -42,6 +42,7 @@ class Area:
       sources: names of the input files of each hour, the fine one first, [T].
       days: day file and index within it of each hour, [T].
       folder: where the arrays are.
+      edition: hash of what the arrays were made from.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Area:
     sources: list[list[str]]
     days: list[tuple[str, int]]
     folder: Path
+    edition: str
 
     def fine(self, index: int) -> np.ndarray:
         """Fine rain of an hour, mm, [H, W], NaN where missing; read only where it is touched."""
@@ -71,7 +73,7 @@ class Area:
 
     def _array(self, kind: str, index: int) -> np.ndarray:
         day, position = self.days[index]
-        return _open(str(self.folder / f"{kind}_{day}.npy"))[position]
+        return _open(str(self.folder / f"{kind}_{day}.npy"), self.edition)[position]
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,6 +212,7 @@ def _open_area(path: Path, manifest: dict[str, Any], name: str) -> Area:
         sources=[hour["sources"] for hour in hours],
         days=[(hour["day"], hour["index"]) for hour in hours],
         folder=folder,
+        edition=manifest.get("made_from", ""),
     )
 
 
@@ -227,9 +230,10 @@ def _load_grid(folder: Path, kind: str, projected: bool) -> Grid:
     )
 
 
-# Outside the Area, so that a worker process is sent the paths and not the arrays.
+# Outside the Area, so that a worker process is sent the paths and not the arrays. The edition is
+# in the key, since a store that is made anew has other arrays at the same paths.
 @functools.lru_cache(maxsize=256)
-def _open(path: str) -> np.ndarray:
+def _open(path: str, edition: str) -> np.ndarray:
     return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
