@@ -191,6 +191,7 @@ def _values(handle: int) -> np.ndarray:
     by_column = bool(eccodes.codes_get(handle, "jPointsAreConsecutive"))
     values = flat.reshape((columns, rows) if by_column else (rows, columns))
     if eccodes.codes_get(handle, "alternativeRowScanning"):
+        # ecCodes leaves these rows (columns, where they come first) as they were sent.
         values = values.copy()
         values[1::2] = values[1::2, ::-1]
     if by_column:

@@ -1,0 +1,63 @@
+"""GRIB messages made for the tests beside: one place that knows which keys to set."""
+
+import eccodes
+import numpy as np
+
+
+def message(
+    values: np.ndarray,
+    *,
+    latitude: tuple[float, float] = (24.0, 22.0),
+    longitude: tuple[float, float] = (112.0, 114.0),
+    **keys: object,
+) -> bytes:
+    """A field [H, W] on a regular grid, row 0 at the first latitude; GRIB2 unless edition=1."""
+    edition = keys.pop("edition", 2)
+    kind = keys.pop("kind", "sfc")
+    handle = eccodes.codes_grib_new_from_samples(f"regular_ll_{kind}_grib{edition}")
+    rows, columns = values.shape
+    grid = {
+        "Ni": columns,
+        "Nj": rows,
+        "latitudeOfFirstGridPointInDegrees": latitude[0],
+        "latitudeOfLastGridPointInDegrees": latitude[1],
+        "longitudeOfFirstGridPointInDegrees": longitude[0],
+        "longitudeOfLastGridPointInDegrees": longitude[1],
+        "iDirectionIncrementInDegrees": abs(longitude[1] - longitude[0]) / max(columns - 1, 1),
+        "jDirectionIncrementInDegrees": abs(latitude[1] - latitude[0]) / max(rows - 1, 1),
+        "jScansPositively": int(latitude[1] > latitude[0]),
+    }
+    defaults = {"bitsPerValue": 24}
+    try:
+        for key, value in {**grid, **defaults, **keys}.items():
+            eccodes.codes_set(handle, key, value)
+        eccodes.codes_set_values(handle, np.asarray(values, float).ravel())
+        return eccodes.codes_get_message(handle)
+    finally:
+        eccodes.codes_release(handle)
+
+
+def pressure_message(name: str, level: int, values: np.ndarray, **keys: object) -> bytes:
+    """A field on a pressure level."""
+    return message(
+        values,
+        kind="pl",
+        **{"dataDate": 20220601, "dataTime": 600, **keys},
+        level=level,
+        shortName=name,
+    )
+
+
+def cmpa_message(rain: np.ndarray, start: str = "2022060100", **keys: object) -> bytes:
+    """CMPA's: an hour's sum from `start` on, with a parameter that ecCodes doesn't know."""
+    local = {
+        "centre": 38,
+        "localTablesVersion": 1,
+        "productDefinitionTemplateNumber": 8,
+        "parameterCategory": 1,
+        "parameterNumber": 210,
+        "dataDate": int(start[:8]),
+        "dataTime": int(start[8:]) * 100,
+        "stepRange": "0-1",
+    }
+    return message(rain, **{**local, **keys})
