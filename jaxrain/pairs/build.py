@@ -20,7 +20,7 @@ from jaxrain.pairs.audit import audit, audit_table
 from jaxrain.pairs.pairing import Hour, PairedArea, Pairing, pair
 from jaxrain.pairs.placement import BLOCK, cover
 from jaxrain.pairs.recipe import ARRAY_KEYS, DataConfig
-from jaxrain.pairs.sources import Source, find_sources, make_canonical, read_hour
+from jaxrain.pairs.sources import ReadHour, Source, canonical_reader, find_sources, make_canonical
 from jaxrain.pairs.statistics import share_beyond, tally_hours, training_statistics
 from jaxrain.pairs.store import (
     FORMAT,
@@ -139,17 +139,18 @@ def _write_day(
     partial = {kind: folder / f".{kind}_{day}.npy.partial" for kind in shapes}
     try:
         with ExitStack() as stack:
+            read = stack.enter_context(canonical_reader())
             files = {kind: stack.enter_context(partial[kind].open("wb")) for kind in shapes}
             for kind, shape in shapes.items():
                 _write_header(files[kind], _DTYPES[kind], (len(hours), *shape))
             # Hour by hour and not through a memory map: memory stays small, and a full disk is
             # an error here, where a map would kill the process.
             for hour in hours:
-                fine = _fine(hour, area)
+                fine = _fine(hour, area, read)
                 fields = {
                     "fine": fine,
                     "cover": cover(fine),
-                    "coarse": _coarse(hour, fine, config),
+                    "coarse": _coarse(hour, fine, config, read),
                 }
                 for kind, values in fields.items():
                     files[kind].write(np.ascontiguousarray(values, _DTYPES[kind]).tobytes())
@@ -166,19 +167,19 @@ def _write_header(file: BinaryIO, dtype: str, shape: tuple[int, ...]) -> None:
     np.lib.format.write_array_header_1_0(file, header)
 
 
-def _fine(hour: Hour, area: PairedArea) -> np.ndarray:
+def _fine(hour: Hour, area: PairedArea, read: ReadHour) -> np.ndarray:
     height, width = area.fine_grid.shape
-    rain = read_hour(hour.fine.source.canonical, "rain", hour.fine.index)
+    rain = read(hour.fine.source.canonical, "rain", hour.fine.index)
     return rain[:height, :width]
 
 
-def _coarse(hour: Hour, fine: np.ndarray, config: DataConfig) -> np.ndarray:
+def _coarse(hour: Hour, fine: np.ndarray, config: DataConfig, read: ReadHour) -> np.ndarray:
     if config.coarsen:
         return block_mean(fine, config.coarsen)[None]
     fields = []
     for variable in config.variables:
         place = hour.coarse[variable]
-        field = read_hour(place.source.canonical, variable, place.index)
+        field = read(place.source.canonical, variable, place.index)
         fields.append(field if on_levels(variable) else field[None])
     return np.concatenate(fields)
 

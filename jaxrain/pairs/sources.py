@@ -3,10 +3,13 @@
 import fnmatch
 import hashlib
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+import netCDF4
 import numpy as np
 
 from jaxrain.errors import InputError
@@ -17,6 +20,9 @@ from jaxrain.weather.fine_files import read_fine_file
 from jaxrain.weather.netcdf import open_netcdf
 
 Role = Literal["fine", "coarse"]
+ReadHour = Callable[[Path, str, int], np.ndarray]
+
+_OPEN_FILES = 16
 
 
 @dataclass(frozen=True)
@@ -116,10 +122,28 @@ def make_canonical(source: Source, config: DataConfig) -> bool:
     return True
 
 
-def read_hour(path: Path, variable: str, index: int) -> np.ndarray:
-    """One hour of one variable of a canonical file, [H, W] or [L, h, w]; reads no other hour."""
-    with open_netcdf(path) as dataset:
-        return dataset[variable].isel(time=index).values
+@contextmanager
+def canonical_reader() -> Iterator[ReadHour]:
+    """Reads hours of canonical files, a few of which stay open: neighbouring hours share them.
+
+    Yields:
+      A function (file, variable, index of the hour) -> [H, W] or [L, h, w], NaN where missing;
+      it reads no other hour.
+    """
+    opened: dict[Path, netCDF4.Dataset] = {}
+
+    def read(path: Path, variable: str, index: int) -> np.ndarray:
+        if path not in opened:
+            if len(opened) == _OPEN_FILES:
+                opened.pop(next(iter(opened))).close()
+            opened[path] = netCDF4.Dataset(path)
+        return np.ma.filled(opened[path][variable][index], np.nan)
+
+    try:
+        yield read
+    finally:
+        for file in opened.values():
+            file.close()
 
 
 def _reading(config: DataConfig, role: Role) -> dict[str, object]:
