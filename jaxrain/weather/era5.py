@@ -155,19 +155,18 @@ def read_coarse(
 
 
 def _mix(array: xr.DataArray, weights: np.ndarray, levels: Sequence[int]) -> xr.DataArray:
-    # A weight of one is a copy to the bit, so that uninterpolated levels stay the file's.
-    mixed = [
-        array.isel(level=int(np.argmax(row)))
-        if row.max() == 1.0
-        else (array * xr.DataArray(row, dims="level")).sum("level", skipna=False)
-        for row in weights
-    ]
-    joined = xr.concat(mixed, dim="level", coords="minimal", compat="override", join="exact")
-    return (
-        joined.assign_coords(level=("level", np.asarray(levels)))
-        .transpose("time", "level", "latitude", "longitude")
-        .astype(np.float32)
-    )
+    values = array.values
+    mixed = np.empty((values.shape[0], len(levels), *values.shape[2:]), np.float32)
+    for index, row in enumerate(weights):
+        used = np.flatnonzero(row)
+        if len(used) == 1:  # a copy, to the bit
+            mixed[:, index] = values[:, used[0]]
+        else:
+            mixed[:, index] = np.einsum(
+                "n,tnyx->tyx", row[used], values[:, used].astype(np.float64)
+            )
+    coords = {axis: array[axis].values for axis in ("time", "latitude", "longitude")}
+    return xr.DataArray(mixed, {**coords, "level": np.asarray(levels)}, array.dims, array.name)
 
 
 def _joined(
