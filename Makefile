@@ -4,8 +4,12 @@ BIN := $(VENV)/bin
 
 .PHONY: demo test test-slow lint clean
 
+# From GRIB files to a verified ensemble, on weather that jaxrain carries with it.
 demo: $(VENV)/base.done
-	PATH="$(CURDIR)/$(BIN):$$PATH" bash scripts/demo.sh
+	$(BIN)/python -m jaxrain.prepare --config configs/demo.yaml
+	$(BIN)/python -m jaxrain.train --config configs/demo.yaml
+	$(BIN)/python -m jaxrain.sample runs/demo --output runs/demo/test.nc --split test --overwrite
+	$(BIN)/python -m jaxrain.verify runs/demo/test.nc --report runs/demo/report
 
 test: $(VENV)/dev.done lint
 	$(BIN)/python -m pytest -n 2 -m "not slow"
