@@ -26,9 +26,9 @@ def spectrum_figure(found: Verification) -> Figure:
         colour = system_colour(MODEL if name == "members" else name, number)
         style = {"color": colour, "label": name, "lw": 2.2 if name in ("truth", "members") else 1.4}
         if count > 0 and line.min() > 0:
-            power.loglog(waves, line / count, **style)
+            power.plot(waves, line / count, **style)
         if name != "truth" and count > 0:
-            distance.semilogx(waves, spectra.decibels(line / lines["truth"]), **style)
+            distance.plot(waves, spectra.decibels(line, lines["truth"]), **style)
     distance.axhspan(-3, 3, color="#e8e8e8", zorder=0, label="within 3 dB")
     distance.axhline(0, color="black", lw=1)
     distance.set_ylim(-25, 10)
@@ -36,15 +36,20 @@ def spectrum_figure(found: Verification) -> Figure:
         (power, "power spectral density [mm² km²]"),
         (distance, "distance from the truth [dB]"),
     ):
+        ax.set_xlim(waves[0] * 1.1, waves[-1] * 0.9)
+        ax.set_xscale("log")
         ax.axvline(spectra.SHORTEST_KM, color="grey", ls=":", lw=1)
-        ax.invert_xaxis()
         ax.set_xlabel("wavelength [km]")
         ax.set_ylabel(label)
         ax.xaxis.set_major_formatter("{x:g}")
         ax.xaxis.set_minor_formatter("")
         ax.set_xticks([w for w in (2, 4, 8, 16, 32, 64, 128, 256) if w <= waves[0] * 1.01])
         _tidy(ax)
-    power.legend(fontsize=8, frameon=False)
+    if power.get_legend_handles_labels()[1]:
+        power.set_yscale("log")
+        power.legend(fontsize=8, frameon=False)
+    else:
+        power.set_title("No rain, or no square complete enough", fontsize=10)
     return figure
 
 
@@ -108,9 +113,11 @@ def skill_figure(found: Verification) -> Figure:
             named = style | ({"label": "ensemble's probability"} if system == MODEL else {})
             _plot(ax, found, system, f"fss_{threshold:g}mm_{{:g}}km", WINDOWS_KM, named)
     bias.axhline(1, color="black", lw=1)
+    # Limits are set, for where nothing is known a logarithmic axis finds none.
+    bias.set_xlim(0.08, 25)
+    bias.set_ylim(0.02, 5)
     bias.set_xscale("log")
     bias.set_yscale("log")
-    bias.set_ylim(0.02, 5)
     bias.set_xlabel("threshold [mm in the hour]")
     bias.set_title("Frequency bias (1 is perfect)", fontsize=10)
     bias.set_xticks(THRESHOLDS_MM)
@@ -119,6 +126,7 @@ def skill_figure(found: Verification) -> Figure:
         axis.set_major_formatter("{x:g}")
         axis.set_minor_formatter("")
     for ax, threshold in zip(skill, _RELIABILITY_MM, strict=True):
+        ax.set_xlim(0.8, 80)
         ax.set_xscale("log")
         ax.set_xticks(WINDOWS_KM)
         ax.xaxis.set_major_formatter("{x:g}")

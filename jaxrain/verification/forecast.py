@@ -106,9 +106,13 @@ def _look_into(path: Path) -> tuple[dict[str, Any], list[str | None]]:
 
 
 def _open_case(path: Path, dataset: xr.Dataset, group: str | None) -> Case:
-    for name in ("precipitation", "coarse_precipitation"):
-        if name not in dataset:
-            raise _not_ours(path, f"{group or 'it'} has no variable '{name}'")
+    if "precipitation" not in dataset:
+        raise _not_ours(path, f"{group} has no variable 'precipitation'")
+    if "coarse_precipitation" not in dataset:
+        raise InputError(
+            f"{path} has no variable 'coarse_precipitation', for its predictors held no rain: "
+            "there is no interpolation to compare with; sample a run whose data.variables hold tp"
+        )
     rain = dataset["precipitation"]
     y, x = ("y", "x") if "y" in rain.dims else ("latitude", "longitude")
     if set(rain.dims) != {"time", "member", y, x}:

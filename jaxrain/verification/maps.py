@@ -72,7 +72,8 @@ def map_figure(scene: Scene) -> Figure:
     rain_colours, rain_norm = rain_scale()
     probability_colours, probability_norm = probability_scale()
     threshold = _probability_threshold(scene)
-    probability = (scene.members >= threshold).mean(0)
+    known = np.isfinite(scene.members).all(0)
+    probability = np.where(known, (scene.members >= threshold).mean(0), np.nan)
     panels: list[tuple[Axes, np.ndarray, str]] = [
         (axes[0, 0], scene.truth, "Truth"),
         (axes[0, 1], scene.coarse, scene.coarse_name),

@@ -147,7 +147,7 @@ def _spectrum_scores(sums: Sums, wavelengths_km: np.ndarray) -> dict[str, np.nda
         nothing = np.full(ratio.shape[:-1], np.nan)
         names = ("spectrum_max_db", "log_spectral_distance_db", "effective_resolution_km")
         return dict.fromkeys(names, nothing)
-    distance = spectra.decibels(ratio[..., long])
+    distance = spectra.decibels(sums["spectrum"], sums["truth_spectrum"])[..., long]
     return {
         "spectrum_max_db": np.abs(distance).max(-1),
         "log_spectral_distance_db": np.sqrt(np.square(distance).mean(-1)),

@@ -93,12 +93,14 @@ def headline(skill: Interval) -> str:
     sentence = f"The ensemble’s CRPS is {change} the error of bilinear interpolation"
     if low is None or high is None:
         return f"{sentence}; too few hours for an interval"
-    sentence += f" (95 %: {_percent(low)} to {_percent(high)})"
-    return sentence if low > 0 or high < 0 else f"{sentence}: no clear difference"
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.0f} %".replace("-", "−")
+    if low > 0:
+        return f"{sentence} (95 %: {100 * low:.0f} to {100 * high:.0f} % below)"
+    if high < 0:
+        return f"{sentence} (95 %: {-100 * high:.0f} to {-100 * low:.0f} % above)"
+    return (
+        f"{sentence}, no clear difference "
+        f"(95 %: {-100 * low:.0f} % above to {100 * high:.0f} % below)"
+    )
 
 
 def _head(found: Verification, name: str) -> str:

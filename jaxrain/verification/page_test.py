@@ -8,9 +8,15 @@ from jaxrain.verification.tables import bounds, number
 @pytest.mark.parametrize(
     ("skill", "expected"),
     [
-        ((0.312, 0.28, 0.35), "is 31 % below the error of bilinear interpolation (95 %: 28 % to"),
-        ((-0.1, -0.2, -0.05), "is 10 % above the error of bilinear interpolation (95 %: −20 % to"),
-        ((0.1, -0.05, 0.2), "no clear difference"),
+        (
+            (0.312, 0.28, 0.35),
+            "31 % below the error of bilinear interpolation (95 %: 28 to 35 % below)",
+        ),
+        (
+            (-0.1, -0.2, -0.05),
+            "10 % above the error of bilinear interpolation (95 %: 5 to 20 % above)",
+        ),
+        ((0.1, -0.05, 0.2), "no clear difference (95 %: 5 % above to 20 % below)"),
         ((0.1, None, None), "too few hours for an interval"),
         ((None, None, None), "nothing to compare"),
     ],

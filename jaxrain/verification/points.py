@@ -7,6 +7,8 @@ of numbers, and any set of hours (all of them, a bootstrap draw) is scored from 
 from collections.abc import Iterator
 
 import numpy as np
+import xarray as xr
+from scores.probability import crps_for_ensemble
 
 Sums = dict[str, np.ndarray]
 
@@ -24,8 +26,7 @@ def fair_crps(members: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Fair continuous ranked probability score of each point [unit of the members].
 
     mean_i |x_i - y| - sum_ij |x_i - x_j| / (2 M (M - 1)), whose expectation is the CRPS of the
-    distribution that the members are drawn from, however few they are. The double sum is taken from
-    the sorted members: sum_{i<j} (x_(j) - x_(i)) = sum_i (2 i - M - 1) x_(i). One member alone is a
+    distribution that the members are drawn from, however few they are. One member alone is a
     deterministic forecast: its score is the absolute error.
 
     Args:
@@ -39,13 +40,12 @@ def fair_crps(members: np.ndarray, truth: np.ndarray) -> np.ndarray:
       Ferro, C. A. T. (2014). Fair scores for ensemble forecasts. Q. J. R. Meteorol. Soc., 140,
       1917-1923, doi:10.1002/qj.2270.
     """
-    count = len(members)
-    error = np.abs(members - truth).mean(0, dtype=np.float64)
-    if count == 1:
-        return error
-    ranked = np.sort(members, axis=0)
-    rank_weights = (2 * np.arange(1, count + 1) - count - 1) / (count * (count - 1))
-    return error - rank_weights @ ranked.astype(np.float64)
+    if len(members) == 1:
+        return np.abs(members[0] - truth).astype(np.float64)
+    forecast = xr.DataArray(members, dims=("member", "point"))
+    observed = xr.DataArray(truth, dims="point")
+    fair = crps_for_ensemble(forecast, observed, "member", method="fair", preserve_dims="all")
+    return fair.values
 
 
 def fair_brier(yes_members: np.ndarray, count: int, yes_truth: np.ndarray) -> np.ndarray:

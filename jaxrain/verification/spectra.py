@@ -115,10 +115,10 @@ def radial_means(power: np.ndarray) -> np.ndarray:
     return (np.bincount(ring, power.ravel()) / np.bincount(ring))[: (side + 1) // 2]
 
 
-def decibels(ratio: np.ndarray) -> np.ndarray:
-    """10 log10 of a ratio of powers, of any shape [dB]; minus infinity of nought."""
+def decibels(power: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """10 log10(power / reference), of any shape [dB]; NaN where there is none of either."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        return 10 * np.log10(ratio)
+        return 10 * np.log10(power / reference)
 
 
 def effective_resolution_km(ratio: np.ndarray, wavelengths_km: np.ndarray) -> np.ndarray:

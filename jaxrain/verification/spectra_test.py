@@ -75,8 +75,9 @@ def test_wavelengths_are_those_that_all_squares_resolve():
 
 
 def test_decibels_of_powers():
-    np.testing.assert_allclose(decibels(np.array([1, 2, 0.1])), [0, 3.0103, -10], atol=1e-4)
-    assert decibels(np.array(0.0)) == -np.inf
+    found = decibels(np.array([3, 6, 0.3, 0.0]), np.array(3.0))
+    np.testing.assert_allclose(found, [0, 3.0103, -10, -np.inf], atol=1e-4)
+    assert np.isnan(decibels(np.zeros(1), np.zeros(1)))
 
 
 def test_effective_resolution_of_a_step():
