@@ -1,7 +1,9 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import xarray as xr
 
 from jaxrain.prepare import main
 
@@ -30,3 +32,38 @@ def test_help_is_quick_and_loads_nothing_heavy():
     code = "import sys, jaxrain.prepare as p\ntry: p.main(['--help'])\nexcept SystemExit: pass\n"
     code += "sys.exit(any(m in sys.modules for m in ('jax', 'numpy', 'pydantic')))"
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+@pytest.fixture
+def tiny_disk(tmp_path):
+    """A file system of 400 KiB, where we may mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("may not mount a file system")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("filler_kib", [0, 250, 330, 399])
+def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(
+    tiny_disk, tmp_path, capsys, filler_kib
+):
+    times = np.datetime64("2020-01-01T00", "ns") + np.arange(24) * np.timedelta64(1, "h")
+    rain = np.random.default_rng(0).gamma(0.3, 3.0, (24, 64, 64)).astype(np.float32)
+    axes = {axis: (axis, np.arange(64.0), {"units": "km"}) for axis in "yx"}
+    dataset = xr.Dataset({"rain": (("time", "y", "x"), rain, {"units": "mm"})}, axes)
+    dataset.assign_coords(time=times).to_netcdf(tmp_path / "rain.nc")
+    if filler_kib:
+        (tiny_disk / "filler").write_bytes(bytes(filler_kib * 1024))
+    words = [f"data.root={tmp_path}", "data.fine=['rain.nc']", "data.coarsen=8", "data.levels=[]"]
+    words += ["data.variables=[tp]", "data.splits.train=['2020']", f"data.store={tiny_disk}/store"]
+    config = tmp_path / "mine.yaml"
+    config.write_text("data: {}\n")
+    assert main(["--config", str(config), *words]) == 2
+    said = capsys.readouterr().err
+    assert "no space left" in said
+    assert said.count("\n") == 1
+    left = [path.name for path in tiny_disk.rglob("*") if path.is_file()]
+    assert not [name for name in left if name.startswith(".") or name == "manifest.json"]

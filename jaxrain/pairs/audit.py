@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from jaxrain.pairs.pairing import Pairing
-from jaxrain.pairs.recipe import SPLITS, DataConfig
+from jaxrain.pairs.recipe import SPLITS
 from jaxrain.pairs.statistics import Tally, merge
 from jaxrain.pairs.store import Store
 from jaxrain.weather.variables import VARIABLES
@@ -14,14 +14,11 @@ from jaxrain.weather.variables import VARIABLES
 _LISTED = 12  # left-out hours that the table names; audit.json names all
 
 
-def audit(
-    store: Store, config: DataConfig, pairing: Pairing, tallies: dict[str, Tally]
-) -> dict[str, Any]:
+def audit(store: Store, pairing: Pairing, tallies: dict[str, Tally]) -> dict[str, Any]:
     """Sums up a store: hours, what was left out, units, ranges, missing points, sizes.
 
     Args:
       store: with its statistics.
-      config: the data section.
       pairing: of the files.
       tallies: of `tally_hours`.
 
@@ -46,6 +43,8 @@ def audit(
             {"time": str(time), "taken": taken, "passed_over": other}
             for time, taken, other in pairing.reissued
         ],
+        "units_found": {name: dict(counts) for name, counts in pairing.units.items()},
+        "time_sources": dict(pairing.time_sources),
         "ranges": ranges,
         "missing_share": missing,
         "target_beyond_share": {"test": beyond},
@@ -59,7 +58,7 @@ def audit(
             ),
         },
         "files": len(store.manifest["files"]),
-        "warnings": _warnings(config, ranges, splits, beyond),
+        "warnings": _warnings(pairing, ranges, splits, beyond),
     }
 
 
@@ -80,6 +79,8 @@ def audit_table(summary: dict[str, Any]) -> str:
     for area in summary["areas"]:
         (h, w), (k, m) = area["fine_shape"], area["coarse_shape"]
         lines.append(f"  {area['name']:<14} {k} x {m} -> {h} x {w} points, {area['fine_extent']}")
+    found = (f"{name} {'/'.join(counts)}" for name, counts in summary["units_found"].items())
+    lines.append(f"  units found    {', '.join(found)}")
     lines.append(f"  {'':<14} {'units':<8}{'least':>12}{'mean':>12}{'most':>12}")
     for name, of in summary["ranges"].items():
         numbers = "".join(f"{of[key]:>12.5g}" for key in ("min", "mean", "max"))
@@ -122,12 +123,21 @@ def _ranges(store: Store, tallies: dict[str, Tally]) -> dict[str, dict[str, Any]
 
 
 def _warnings(
-    config: DataConfig,
+    pairing: Pairing,
     ranges: dict[str, dict[str, Any]],
     splits: Counter[str],
     beyond: float | None,
 ) -> list[str]:
     warnings = []
+    guessed = pairing.time_sources["produced"]
+    if guessed:
+        warnings.append(
+            f"{guessed} fine hours say no valid time: the hour that the file was produced in was "
+            "taken; check that it is the end of the hour summed"
+        )
+    for name, counts in pairing.units.items():
+        if len(counts) > 1:
+            warnings.append(f"{name} comes in several units, {', '.join(map(repr, counts))}")
     for name, of in ranges.items():
         variable = VARIABLES["rain" if name == "fine_rain" else name.rstrip("0123456789")]
         low, high = variable.plausible

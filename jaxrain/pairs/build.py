@@ -19,6 +19,7 @@ from jaxrain.grids.regrid import block_mean
 from jaxrain.pairs.audit import audit, audit_table
 from jaxrain.pairs.pairing import Hour, PairedArea, Pairing, pair
 from jaxrain.pairs.placement import BLOCK, cover
+from jaxrain.pairs.progress import watched
 from jaxrain.pairs.recipe import ARRAY_KEYS, DataConfig
 from jaxrain.pairs.sources import ReadHour, Source, canonical_reader, find_sources, make_canonical
 from jaxrain.pairs.statistics import share_beyond, tally_hours, training_statistics
@@ -66,9 +67,8 @@ def prepare(config: DataConfig, say: Say = print) -> Path:
         say(f"{path} is up to date")
         say(audit_table(json.loads((path / "audit.json").read_text(encoding="utf-8"))))
         return path
-    for count, source in enumerate(sources, 1):
-        if make_canonical(source, config):
-            say(f"[{count}/{len(sources)}] read {source.path}")
+    for source in watched(sources, "files read", say):
+        make_canonical(source, config)
     pairing = pair(config, sources)
     _write_arrays(path, config, made_from, pairing, say)
     manifest = _describe(config, sources, pairing) | {"made_from": made_from}
@@ -76,7 +76,7 @@ def prepare(config: DataConfig, say: Say = print) -> Path:
     tallies = tally_hours(store, config)
     manifest["statistics"] = training_statistics(store, config, tallies["train"])
     manifest["statistics"]["target"]["test_share_beyond"] = share_beyond(store, config, "test")
-    summary = audit(store, config, pairing, tallies)
+    summary = audit(store, pairing, tallies)
     save_json(path / "audit.json", summary)
     save_json(path / "manifest.json", manifest)
     say(audit_table(summary))
@@ -121,10 +121,14 @@ def _write_arrays(
         folder.mkdir(parents=True, exist_ok=True)
         save_grid(folder, "fine", area.fine_grid)
         save_grid(folder, "coarse", area.coarse_grid)
-        for day, hours in _days(area).items():
-            if not (folder / f"coarse_{day}.npy").exists():
-                _write_day(folder, day, hours, area, config)
-                say(f"{area.name}: wrote {day} ({len(hours)} hours)")
+    days = [
+        (path / area.name, day, hours, area, config)
+        for area in pairing.areas
+        for day, hours in _days(area).items()
+        if not (path / area.name / f"coarse_{day}.npy").exists()
+    ]
+    for day in watched(days, "days written", say):
+        _write_day(*day)
 
 
 def _write_day(

@@ -56,6 +56,9 @@ def test_hours_that_do_not_pair_are_listed_with_the_reason(filled):
     assert audit["hours"] == {"train": 9, "validation": 3, "test": 5}
     assert [hour["time"][-8:] for hour in audit["left_out"]] == ["16:00:00", "17:00:00"]
     assert {hour["reason"] for hour in audit["left_out"]} == {"in no split"}
+    assert audit["units_found"]["fine_rain"] == {"mm": 2}
+    assert audit["units_found"]["z"] == {"m2 s-2": 1}
+    assert audit["time_sources"] == {"file": 19}
     assert audit["missing_share"]["train"] == pytest.approx(3 / (40 * 48))
 
 
@@ -117,7 +120,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_store(world, monkeypatch):
     monkeypatch.setattr(build, "_write_day", wrote)
     said = []
     prepare(config, say=said.append)
-    assert [line for line in said if "wrote" in line] == ["area0: wrote 20200102 (7 hours)"]
+    assert "1 of 1 days written" in said
     assert _contents(world.root / "store") == whole
 
 

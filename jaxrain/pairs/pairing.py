@@ -1,6 +1,6 @@
 """Which hours pair: fine rain and every predictor at the same valid time, each in one split."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -58,11 +58,16 @@ class Pairing:
       areas: those with hours, in order of their first file.
       left_out: (time, file, reason) of each fine hour that doesn't pair.
       reissued: (time, file that was taken, file that was not).
+      units: how many files had which units, by variable; the rain's is 'fine_rain'.
+      time_sources: how many fine hours got their time from the name, the file, or the time that
+        it was produced, which is a guess.
     """
 
     areas: list[PairedArea] = field(default_factory=list)
     left_out: list[tuple[np.datetime64, str, str]] = field(default_factory=list)
     reissued: list[tuple[np.datetime64, str, str]] = field(default_factory=list)
+    units: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    time_sources: Counter[str] = field(default_factory=Counter)
 
 
 def pair(config: DataConfig, sources: list[Source]) -> Pairing:
@@ -74,7 +79,7 @@ def pair(config: DataConfig, sources: list[Source]) -> Pairing:
     """
     pairing = Pairing()
     fine = [source for source in sources if source.role == "fine"]
-    coarse_grid, coarse = _index_coarse(config, sources)
+    coarse_grid, coarse = _index_coarse(config, sources, pairing)
     for fine_grid, places in _index_fine(fine, pairing):
         area = _area(config, fine_grid, coarse_grid, f"area{len(pairing.areas)}", fine)
         for time in sorted(places):
@@ -93,6 +98,8 @@ def _index_fine(
     for source in sources:
         with open_netcdf(source.canonical) as dataset:
             grid, times = _grid_of(dataset), dataset["time"].values.astype("datetime64[s]")
+            pairing.units["fine_rain"][str(dataset.attrs["file_units"])] += 1
+            pairing.time_sources[str(dataset.attrs["time_source"])] += len(times)
         places = next((hours for known, hours in indexed if known.same_as(grid)), None)
         if places is None:
             places = {}
@@ -113,7 +120,7 @@ def _edition(place: Place) -> tuple[str, str]:
 
 
 def _index_coarse(
-    config: DataConfig, sources: list[Source]
+    config: DataConfig, sources: list[Source], pairing: Pairing
 ) -> tuple[Grid | None, dict[str, dict[np.datetime64, Place]]]:
     """Where each variable's hours are, and the predictors' one grid."""
     if config.coarsen:
@@ -135,6 +142,7 @@ def _index_coarse(
             times = dataset["time"].values.astype("datetime64[s]")
             for name in (name for name in config.variables if name in dataset):
                 held.add(name)
+                pairing.units[name][str(dataset[name].attrs["file_units"])] += 1
                 axes = [dim for dim in dataset[name].dims if dim != "time"]
                 # Where a file has an hour for one variable alone, the others are NaN in it.
                 there = dataset[name].notnull().any(axes).values

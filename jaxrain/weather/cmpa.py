@@ -200,7 +200,8 @@ def _read_grib(path: Path, variable: str | None, region: Box | None, *, cmpa: bo
             ("latitude", "longitude"),
         )
         found[header.valid] = crop(upright(field, where), region, str(path))
-    return _stacked([found[time] for time in sorted(found)], path)
+    stacked = _stacked([found[time] for time in sorted(found)], path)
+    return stacked.assign_attrs(file_units=next(h.units for h in headers if h.name == wanted))
 
 
 def _check_hour(header: Header, where: str, *, cmpa: bool) -> None:
@@ -250,7 +251,8 @@ def _read_netcdf(path: Path, variable: str | None, region: Box | None) -> xr.Dat
         if "time" in boxed.coords and np.issubdtype(boxed["time"].dtype, np.datetime64):
             times = boxed["time"].values
         axes = {axis: (axis, boxed[axis].values) for axis in ("latitude", "longitude")}
-    return fine_dataset(values, times, axes, ("latitude", "longitude"))
+    canonical = fine_dataset(values, times, axes, ("latitude", "longitude"))
+    return canonical.assign_attrs(file_units=units)
 
 
 def _timed(dataset: xr.Dataset, name: CmpaName | None, path: Path) -> xr.Dataset:

@@ -66,6 +66,7 @@ def read_fields(
         for name, part in parts.items()
     }
     found: dict[str, dict[_Key, np.ndarray]] = {name: {} for name in parts}
+    units: dict[str, str] = {}
     sums: list[Sum] = []
     for header in headers:
         name = _predictor(header)
@@ -74,13 +75,17 @@ def read_fields(
         where = f"{path}: message {header.number}"
         _check_field(header, axes[name], name, where)
         values = to_canonical(name, decode(path, header), header.units, where)
+        units[name] = header.units
         if VARIABLES[name].cell_methods == "time: sum":
             sums.append(_sum(header, values, where))
         else:
             _keep(found[name], (header.valid, header.level), values, where)
     for end, rain in hourly(sums).items():
         found["tp"][end, 0.0] = rain
-    return {name: pick_values(axes[name], found[name], part, path) for name, part in parts.items()}
+    return {
+        name: pick_values(axes[name], found[name], part, path).assign_attrs(units=units[name])
+        for name, part in parts.items()
+    }
 
 
 def pick_values(

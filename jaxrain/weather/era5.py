@@ -115,8 +115,9 @@ def read_coarse(
         are merged later. Hours that one of them lacks are then NaN in it.
 
     Returns:
-      A canonical Dataset. Without `partial`, hours that lack a variable or level are left out, and
-      the attribute `incomplete_hours` lists them.
+      A canonical Dataset; the attribute `file_units` of a variable is what the file had. Without
+      `partial`, hours that lack a variable or level are left out, and the attribute
+      `incomplete_hours` lists them.
 
     Raises:
       InputError: the file is not whole, lacks a variable or level (named beside what it has), is
@@ -166,7 +167,8 @@ def _mix(array: xr.DataArray, weights: np.ndarray, levels: Sequence[int]) -> xr.
                 "n,tnyx->tyx", row[used], values[:, used].astype(np.float64)
             )
     coords = {axis: array[axis].values for axis in ("time", "latitude", "longitude")}
-    return xr.DataArray(mixed, {**coords, "level": np.asarray(levels)}, array.dims, array.name)
+    coords["level"] = np.asarray(levels)
+    return xr.DataArray(mixed, coords, array.dims, array.name, array.attrs)
 
 
 def _joined(
@@ -183,7 +185,14 @@ def _joined(
             + "; ".join(f"{name} {_span(arrays[name]['time'].values)}" for name in names)
         )
     dataset = xr.Dataset(
-        {name: arrays[name].reindex(time=kept).assign_attrs(cf_attributes(name)) for name in names}
+        {
+            name: arrays[name]
+            .reindex(time=kept)
+            .assign_attrs(
+                cf_attributes(name), file_units=str(arrays[name].attrs.get("units", "unknown"))
+            )
+            for name in names
+        }
     )
     lost = np.setdiff1d(every, kept)
     if lost.size:

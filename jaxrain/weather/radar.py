@@ -47,6 +47,7 @@ def read_radar(
             canonical = _regular(dataset, name, region, path)
         told = ("title", "institution", "license", "source", "grid", "comment")
         kept = {key: str(dataset.attrs[key]) for key in told if key in dataset.attrs}
+        kept["file_units"] = str(dataset[name].attrs.get("units", ""))
     return canonical.assign_attrs(kept, time_source="file")
 
 
