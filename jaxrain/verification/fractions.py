@@ -52,24 +52,29 @@ def fraction_sums(
         )
     }
     sides = [window_points(window, spacing_km) for window in WINDOWS_KM]
+    fitting = [(w, side) for w, side in enumerate(sides) if side <= min(truth.shape)]
     for t, threshold in enumerate(THRESHOLDS_MM):
-        came = (known & (truth >= threshold)).astype(np.float32)
-        said = (known & (members >= threshold)).astype(np.float32)
-        for w, side in enumerate(sides):
-            if side > min(truth.shape):
-                continue
-            observed = _fractions(came, side)
-            probability = np.zeros_like(observed)
-            for member in said:
-                fraction = _fractions(member, side)
-                probability += fraction / len(said)
-                difference, reference = _compare(fraction, observed)
-                sums["member_fraction_difference"][t, w] += difference / len(said)
-                sums["member_fraction_reference"][t, w] += reference / len(said)
-            difference, reference = _compare(probability, observed)
+        came = _wet(truth, threshold, known)
+        observed = {w: _fractions(came, side) for w, side in fitting}
+        probability = {w: np.zeros_like(came) for w, _ in fitting}
+        # Member by member: a copy of all would double the memory of a large domain.
+        for member in members:
+            said = _wet(member, threshold, known)
+            for w, side in fitting:
+                fraction = _fractions(said, side)
+                probability[w] += fraction / len(members)
+                difference, reference = _compare(fraction, observed[w])
+                sums["member_fraction_difference"][t, w] += difference / len(members)
+                sums["member_fraction_reference"][t, w] += reference / len(members)
+        for w, _ in fitting:
+            difference, reference = _compare(probability[w], observed[w])
             sums["fraction_difference"][t, w] = difference
             sums["fraction_reference"][t, w] = reference
     return sums
+
+
+def _wet(rain: np.ndarray, threshold: float, known: np.ndarray) -> np.ndarray:
+    return (known & (rain >= threshold)).astype(np.float32)
 
 
 def _fractions(wet: np.ndarray, side: int) -> np.ndarray:

@@ -20,6 +20,8 @@ from jaxrain.verification.palette import (
 from jaxrain.verification.scoring import Field
 
 _MAP_INCHES = 3.1
+# Share of points with 5 mm from which on an hour is one of heavy rain.
+_MUCH = 0.02
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,21 +30,57 @@ class Scene:
 
     Attributes:
       title: which hour and where.
-      why: why this one was chosen.
       grid: H x W points.
       truth: [mm], shape [H, W], NaN where not known.
       coarse: coarse rain on the same grid [mm], shape [H, W].
       coarse_name: how it came to that grid.
-      members: [mm], shape [M, H, W].
+      members: the first three [mm], shape [3, H, W] or fewer.
+      mean: of all members [mm], shape [H, W].
+      count: how many members there are.
+      threshold: of the probability [mm].
+      probability: share of all members at or above it, shape [H, W], NaN where one is not known.
     """
 
     title: str
-    why: str
     grid: Grid
     truth: np.ndarray
     coarse: np.ndarray
     coarse_name: str
     members: np.ndarray
+    mean: np.ndarray
+    count: int
+    threshold: float
+    probability: np.ndarray
+
+
+def scene(
+    title: str,
+    grid: Grid,
+    truth: np.ndarray,
+    coarse: np.ndarray,
+    coarse_name: str,
+    members: np.ndarray,
+) -> Scene:
+    """What is drawn of an hour, from all its members [M, H, W]; the rest as in `Scene`.
+
+    The probability is of 5 mm where the hour has much of it, else of 1 mm.
+    """
+    rain = truth[np.isfinite(truth)]
+    threshold = 5.0 if rain.size and (rain >= 5).mean() >= _MUCH else 1.0
+    probability = np.mean([member >= threshold for member in members], 0)
+    mean = members.mean(0)
+    return Scene(
+        title=title,
+        grid=grid,
+        truth=truth,
+        coarse=coarse,
+        coarse_name=coarse_name,
+        members=members[:3],
+        mean=mean,
+        count=len(members),
+        threshold=threshold,
+        probability=np.where(np.isfinite(mean), probability, np.nan),
+    )
 
 
 def telling_fields(fields: Sequence[Field]) -> list[tuple[Field, str]]:
@@ -64,48 +102,41 @@ def telling_fields(fields: Sequence[Field]) -> list[tuple[Field, str]]:
     return seen
 
 
-def map_figure(scene: Scene) -> Figure:
+def map_figure(shown: Scene) -> Figure:
     """Two rows of maps: truth, coarse input, mean, probability; three members, and the scales."""
-    height, width = _shape_inches(scene.grid)
-    figure = new_figure(4 * width + 0.9, 2 * height + 0.9)
+    height, width = _shape_inches(shown.grid)
+    figure = new_figure(4 * width + 0.9, 2 * height + 1.2)
     axes = figure.subplots(2, 4)
     rain_colours, rain_norm = rain_scale()
     probability_colours, probability_norm = probability_scale()
-    threshold = _probability_threshold(scene)
-    known = np.isfinite(scene.members).all(0)
-    probability = np.where(known, (scene.members >= threshold).mean(0), np.nan)
     panels: list[tuple[Axes, np.ndarray, str]] = [
-        (axes[0, 0], scene.truth, "Truth"),
-        (axes[0, 1], scene.coarse, scene.coarse_name),
-        (axes[0, 2], scene.members.mean(0), f"Mean of {len(scene.members)} members"),
+        (axes[0, 0], shown.truth, "Truth"),
+        (axes[0, 1], shown.coarse, shown.coarse_name),
+        (axes[0, 2], shown.mean, f"Mean of {shown.count} members"),
     ]
     panels += [
         (ax, member, f"Member {number}")
-        for number, (ax, member) in enumerate(zip(axes[1], scene.members[:3], strict=False), 1)
+        for number, (ax, member) in enumerate(zip(axes[1], shown.members, strict=False), 1)
     ]
     rain_image = None
     for ax, values, title in panels:
-        rain_image = _draw(ax, scene.grid, values, title, cmap=rain_colours, norm=rain_norm)
+        rain_image = _draw(ax, shown.grid, values, title, cmap=rain_colours, norm=rain_norm)
     probability_image = _draw(
         axes[0, 3],
-        scene.grid,
-        probability,
-        f"Probability of {threshold:g} mm or more",
+        shown.grid,
+        shown.probability,
+        f"Probability of {shown.threshold:g} mm or more",
         cmap=probability_colours,
         norm=probability_norm,
     )
-    for ax in axes[1, min(3, len(scene.members)) :]:
+    for ax in axes[1, len(shown.members) :]:
         ax.axis("off")
     for row, column in np.ndindex(2, 4):
         axes[row, column].tick_params(labelleft=column == 0, labelbottom=row == 1)
+    if shown.grid.projected:
+        axes[1, 0].set_xlabel("km", fontsize=7)
     _scales(figure, axes[1, 3], rain_image, probability_image)
     return figure
-
-
-def _probability_threshold(scene: Scene) -> float:
-    """5 mm where the hour has much of it, else 1 mm."""
-    known = scene.truth[np.isfinite(scene.truth)]
-    return 5.0 if (known >= 5).mean() >= 0.02 else 1.0
 
 
 def _shape_inches(grid: Grid) -> tuple[float, float]:
@@ -149,8 +180,6 @@ def _draw(ax: Axes, grid: Grid, values: np.ndarray, title: str, **style: Any) ->
     unit = "{x:g}" if grid.projected else "{x:g}°"
     ax.xaxis.set_major_formatter(unit)
     ax.yaxis.set_major_formatter(unit)
-    if grid.projected:
-        ax.set_xlabel("km", fontsize=7)
     return image
 
 

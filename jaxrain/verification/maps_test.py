@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from jaxrain.grids.grid import Grid
-from jaxrain.verification.maps import Scene, map_figure, telling_fields
+from jaxrain.verification.maps import map_figure, scene, telling_fields
 from jaxrain.verification.scoring import Field
 
 
@@ -30,8 +30,8 @@ def test_each_map_shows_its_field_the_right_way_up(members):
     rain[0, 0] = 7.0  # south-west
     truth = rain.copy()
     truth[19, 29] = np.nan
-    scene = Scene("title", "why", grid, truth, rain, "Coarse input", np.stack([rain] * members))
-    figure = map_figure(scene)
+    shown = scene("title", grid, truth, rain, "Coarse input", np.stack([rain] * members))
+    figure = map_figure(shown)
     images = [ax.images[0] for ax in figure.axes if ax.images]
     assert len(images) == 4 + min(members, 3)
     for image in images:
@@ -43,3 +43,16 @@ def test_each_map_shows_its_field_the_right_way_up(members):
     titles = [ax.get_title() for ax in figure.axes]
     assert f"Mean of {members} members" in titles
     assert "Probability of 1 mm or more" in titles
+
+
+def test_probability_is_the_share_of_members_and_unknown_where_one_is():
+    grid = Grid(np.arange(4.0), np.arange(5.0), projected=True)
+    members = np.zeros((4, 4, 5))
+    members[:3, 0, 0] = 5.0
+    members[1, 3, 4] = np.nan
+    heavy = scene("title", grid, np.full((4, 5), 6.0), members[0], "Coarse input", members)
+    assert heavy.threshold == 5.0
+    assert heavy.probability[0, 0] == 0.75
+    assert np.isnan(heavy.probability[3, 4])
+    light = scene("title", grid, np.full((4, 5), np.nan), members[0], "Coarse input", members)
+    assert light.threshold == 1.0

@@ -13,7 +13,7 @@ from jaxrain.verification import figures, page
 from jaxrain.verification.baselines import Baseline
 from jaxrain.verification.forecast import Forecast
 from jaxrain.verification.fractions import WINDOWS_KM
-from jaxrain.verification.maps import Scene, map_figure, telling_fields
+from jaxrain.verification.maps import Scene, map_figure, scene, telling_fields
 from jaxrain.verification.metrics import FRACTION_MEANINGS, MEANINGS, THRESHOLD_MEANINGS
 from jaxrain.verification.points import THRESHOLDS_MM
 from jaxrain.verification.scoring import MODEL, Field, Verification, read_systems
@@ -53,13 +53,12 @@ def write_report(
     Returns:
       The page's path.
     """
-    scenes = [
-        _scene(forecast, field, why, truth, baselines)
-        for field, why in telling_fields(found.fields)
-    ]
-    maps = [_png(map_figure(scene)) for scene in scenes]
+    maps = []
+    for field, why in telling_fields(found.fields):
+        shown = _scene(forecast, field, truth, baselines)
+        maps.append((shown.title, why, _png(map_figure(shown))))
     pictures = page.Pictures(
-        maps=[(scene.title, scene.why, png) for scene, png in zip(scenes, maps, strict=True)],
+        maps=maps,
         spectra=_png(figures.spectrum_figure(found)),
         ensemble=_png(figures.ensemble_figure(found)),
         skill=_png(figures.skill_figure(found)),
@@ -68,7 +67,7 @@ def write_report(
     html = page.render(found, forecast.path.name, attributes, pictures)
     folder.mkdir(parents=True, exist_ok=True)
     _write(folder / "scores.json", scores_json(found, forecast.path.name, attributes).encode())
-    _write(folder / "maps.png", maps[0])
+    _write(folder / "maps.png", maps[0][2])
     _write(folder / "spectra.png", pictures.spectra)
     _write(folder / "index.html", html.encode())
     return folder / "index.html"
@@ -123,21 +122,18 @@ def _spectra(found: Verification) -> dict[str, Any]:
     }
 
 
-def _scene(
-    forecast: Forecast, field: Field, why: str, truth: Truth, baselines: dict[str, Baseline]
-) -> Scene:
+def _scene(forecast: Forecast, field: Field, truth: Truth, baselines: dict[str, Baseline]) -> Scene:
     case = forecast.cases[field.case]
     systems = read_systems(case, field.hour, baselines)
     coarse, name = ("nearest", "Coarse input") if "nearest" in systems else ("bilinear", "")
     end = np.datetime_as_string(field.time, unit="m").replace("T", " ")
-    return Scene(
-        title=f"{case.name}, hour to {end} UTC",
-        why=why,
-        grid=case.grid,
-        truth=truth(case, field.hour),
-        coarse=systems[coarse][0],
-        coarse_name=name or "Coarse input, interpolated",
-        members=systems[MODEL],
+    return scene(
+        f"{case.name}, hour to {end} UTC",
+        case.grid,
+        truth(case, field.hour),
+        systems[coarse][0],
+        name or "Coarse input, interpolated",
+        systems[MODEL],
     )
 
 
