@@ -1,3 +1,5 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -55,9 +57,14 @@ def coarse_fields(count, seed=0):
     return np.concatenate([t, tp], axis=1).astype(np.float32)
 
 
-def draw(network, canvas, coarse, members, minutes=None, seed=None, **settings):
+@functools.cache  # compiles once for all tests that ask for the same
+def program(network, **settings):
     config = SampleConfig(**{"steps": 8, "batch": 4, **settings})
-    downscale = make_downscale(network, SCALING, PROCESS, config)
+    return make_downscale(network, SCALING, PROCESS, config)
+
+
+def draw(network, canvas, coarse, members, minutes=None, seed=None, **settings):
+    downscale = program(network, **settings)
     minutes = [MINUTES] * len(members) if minutes is None else minutes
     return np.asarray(downscale(jnp.float32(1), canvas, coarse, members, minutes, seed))
 

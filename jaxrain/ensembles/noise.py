@@ -45,20 +45,22 @@ def white_noise(
     # One block more than fit, since the window may start anywhere inside the first.
     rows, columns = (-(-(size - 1) // BLOCK) + 1 for size in shape)
     first = origin // BLOCK
+    root = jax.random.key(seed, impl="threefry2x32")
 
     def one(member: jax.Array, minute: jax.Array) -> jax.Array:
-        key = jax.random.key(seed, impl="threefry2x32")
-        for part in (member, minute, step):
-            key = jax.random.fold_in(key, part.astype(jnp.uint32))
-
         def block(row: jax.Array, column: jax.Array) -> jax.Array:
-            own = jax.random.fold_in(jax.random.fold_in(key, row), column)
-            return jax.random.normal(own, (BLOCK, BLOCK), jnp.float32)
+            name = jnp.stack(
+                [part.astype(jnp.uint32) for part in (member, minute, step, row, column)]
+            )
+            # A loop, because five hashes in a row take seconds to compile.
+            key, _ = jax.lax.scan(
+                lambda key, part: (jax.random.fold_in(key, part), None), root, name
+            )
+            return jax.random.normal(key, (BLOCK, BLOCK), jnp.float32)
 
         in_row = jax.vmap(block, in_axes=(None, 0))
         blocks = jax.vmap(in_row, in_axes=(0, None))(
-            (first[0] + jnp.arange(rows)).astype(jnp.uint32),
-            (first[1] + jnp.arange(columns)).astype(jnp.uint32),
+            first[0] + jnp.arange(rows), first[1] + jnp.arange(columns)
         )  # [rows, columns, BLOCK, BLOCK]
         field = blocks.transpose(0, 2, 1, 3).reshape(rows * BLOCK, columns * BLOCK)
         return jax.lax.dynamic_slice(field, tuple(origin % BLOCK), (height, width))

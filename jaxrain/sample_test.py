@@ -1,0 +1,289 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+
+import jax
+import netCDF4
+import numpy as np
+import pytest
+import xarray as xr
+
+import jaxrain
+from jaxrain import sample
+from jaxrain.config import load_config, save_config
+from jaxrain.downscaler import load
+from jaxrain.ensembles import parts
+from jaxrain.errors import InputError
+from jaxrain.pairs.build import prepare
+from jaxrain.pairs.cases import cases
+from jaxrain.pairs.store import open_store, save_grids, save_json
+from jaxrain.training.checkpoint import open_checkpoints
+from jaxrain.training.network import define_network
+from jaxrain.training.state import create_state
+from jaxrain.weather.cf import write_netcdf
+
+HOURS = np.arange("2020-07-01T00", "2020-07-01T08", dtype="datetime64[h]")
+CONFIG = """
+data:
+  root: {root}
+  store: {root}/store
+  fine: ["*.nc"]
+  coarse: []
+  coarsen: 8
+  variables: [tp]
+  levels: []
+  splits: {{train: ["2020-07-01T00/2020-07-01T05"], test: ["2020-07-01T06/2020-07-01T07"]}}
+  rain_scaling: log1p
+  patch: 16
+model: {{inner_channel: 8, channel_mults: [1, 2], res_blocks: 1, norm_groups: 4, attn_res: []}}
+diffusion: {{steps: 100, prediction: x0}}
+train: {{run: {root}/run}}
+sample: {{members: 3, steps: 4, batch: 4, sampler: ddpm}}
+"""
+
+
+def fine_rain(shape=(40, 56)):
+    rng = np.random.default_rng(0)
+    rain = rng.gamma(0.3, 3.0, (len(HOURS), *shape)).astype(np.float32)
+    axes = {
+        "latitude": 30 - 0.01 * np.arange(shape[0]),
+        "longitude": 110 + 0.01 * np.arange(shape[1]),
+    }
+    dims = ("time", "latitude", "longitude")
+    coordinates = {"time": HOURS.astype("datetime64[ns]"), **axes}
+    return xr.Dataset({"rain": (dims, rain)}, coordinates)
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory):
+    """A run that was never trained: every step of `sample` works on it, and quickly."""
+    root = tmp_path_factory.mktemp("sample")
+    write_netcdf(fine_rain(), root / "rain.nc")
+    (root / "config.yaml").write_text(CONFIG.format(root=root))
+    config = load_config(root / "config.yaml")
+    store = open_store(prepare(config.data, say=lambda _: None))
+    folder = root / "run"
+    save_config(config, folder / "config.yaml")
+    save_json(folder / "manifest.json", store.manifest)
+    save_grids(folder / "grids", store.areas)
+    init, _ = define_network(config.model, config.data, len(store.channels))
+    rng = np.random.default_rng(1)
+    weights = jax.tree.map(
+        lambda leaf: rng.normal(0, 0.1, leaf.shape).astype(np.float32), jax.eval_shape(init, 0)
+    )
+    with open_checkpoints(folder) as checkpoints:
+        checkpoints.save(create_state(config.train, jax.device_put(weights)), {})
+    return folder
+
+
+@pytest.fixture(scope="session")
+def whole(run):
+    """The ensemble of the test split, drawn without an interruption."""
+    output = run.parent / "whole.nc"
+    assert sample.main([str(run), "--output", str(output)]) == 0
+    return output
+
+
+def coarse_input(run):
+    """The test split's coarse rain as a user would have it."""
+    case = cases(open_store(run.parent / "store"), load_config(run / "config.yaml").data, "test")[0]
+    dims = ("time", "latitude", "longitude")
+    axes = {"latitude": case.coarse_grid.y, "longitude": case.coarse_grid.x}
+    coordinates = {"time": case.hours.astype("datetime64[ns]"), **axes}
+    return xr.Dataset({"tp": (dims, case.coarse[:, 0])}, coordinates)
+
+
+def same(a, b):
+    with xr.open_dataset(a) as first, xr.open_dataset(b) as second:
+        xr.testing.assert_identical(first.load(), second.load())
+
+
+def test_the_file_is_what_it_says(run, whole):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        dataset = xr.open_dataset(whole).load()
+    rain = dataset["precipitation"]
+    assert dict(rain.sizes) == {"member": 3, "time": 2, "latitude": 40, "longitude": 56}
+    assert rain.attrs["standard_name"] == "lwe_thickness_of_precipitation_amount"
+    assert rain.attrs["units"] == "mm"
+    assert rain.attrs["cell_methods"] == "time: sum"
+    assert float(rain.min()) >= 0
+    assert float(rain.std("member").mean()) > 0
+    assert dataset["member"].attrs["standard_name"] == "realization"
+    np.testing.assert_array_equal(dataset["time"], HOURS[6:].astype("datetime64[ns]"))
+    width = dataset["time_bnds"][:, 1] - dataset["time_bnds"][:, 0]
+    assert (width == np.timedelta64(1, "h")).all()
+    assert dataset.attrs["jaxrain_checkpoint"] == load(run).checkpoint
+    assert dataset.attrs["jaxrain_split"] == "test"
+    assert dataset.attrs["area"] == "area0"
+    assert "sampler: ddpm" in dataset.attrs["jaxrain_config"]
+    with netCDF4.Dataset(whole) as file:
+        assert file["precipitation"].filters()["zlib"]
+
+
+def test_coarse_precipitation_is_the_bilinear_interpolation(run, whole):
+    with xr.open_dataset(whole) as dataset:
+        fine = dataset["coarse_precipitation"]
+        expected = coarse_input(run)["tp"].interp(
+            latitude=fine["latitude"][4:-4], longitude=fine["longitude"][4:-4]
+        )
+        inner = fine.isel(latitude=slice(4, -4), longitude=slice(4, -4))
+        np.testing.assert_allclose(inner, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_cf_checker_finds_no_fault(whole):
+    from compliance_checker.runner import CheckSuite
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the checker's own
+        CheckSuite.load_all_available_checkers()
+        suite = CheckSuite()
+        with suite.load_dataset(str(whole)) as dataset:
+            ((groups, errors),) = suite.run_all(dataset, ["cf:1.10"]).values()
+    assert not errors
+    assert len(groups) > 20
+    assert [g.msgs for g in groups if g.value is False or g.value[0] < g.value[1]] == []
+
+
+def test_a_member_and_hour_can_be_made_again_alone(run, whole, tmp_path):
+    output = tmp_path / "one.nc"
+    words = ["--hours", "2020-07-01T07", "--members", "1", "--batch", "1"]
+    assert sample.main([str(run), "--output", str(output), *words]) == 0
+    with xr.open_dataset(output) as one, xr.open_dataset(whole) as every:
+        expected = every["precipitation"].isel(member=[0], time=[1])
+        np.testing.assert_allclose(one["precipitation"], expected, atol=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore:tp.*outside what training saw")
+def test_python_draws_what_the_command_draws(run, whole):
+    result = jaxrain.load(run).sample(coarse_input(run), members=3, seed=0)
+    with xr.open_dataset(whole) as written:
+        for name in ("precipitation", "coarse_precipitation"):
+            assert result[name].dims == written[name].dims
+            assert result[name].attrs == written[name].attrs
+            np.testing.assert_allclose(result[name], written[name], atol=1e-5)
+        assert result.attrs["jaxrain_checkpoint"] == written.attrs["jaxrain_checkpoint"]
+    other = jaxrain.load(run).sample(coarse_input(run), members=1, seed=1, steps=3, sampler="ddim")
+    assert np.abs(other["precipitation"][0] - result["precipitation"][0]).max() > 1e-3
+
+
+def test_input_files_give_what_the_split_gives(run, whole, tmp_path):
+    dataset = coarse_input(run)
+    for hour in range(2):
+        write_netcdf(dataset.isel(time=[hour]), tmp_path / f"{hour}.nc")
+    output = tmp_path / "out.nc"
+    inputs = [str(tmp_path / f"{hour}.nc") for hour in range(2)]
+    assert sample.main([str(run), "--output", str(output), "--input", *inputs]) == 0
+    with xr.open_dataset(output) as made, xr.open_dataset(whole) as expected:
+        np.testing.assert_allclose(made["precipitation"], expected["precipitation"], atol=1e-4)
+        assert made.attrs["jaxrain_input"] == "0.nc, 1.nc"
+        assert "jaxrain_store" not in made.attrs
+
+
+def test_an_interrupted_command_goes_on_where_it_was(run, whole, tmp_path, monkeypatch, capsys):
+    output = tmp_path / "out.nc"
+    save, count = parts.save_part, 0
+
+    def stop_after_two(*arguments):
+        nonlocal count
+        count += 1
+        if count > 2:
+            raise KeyboardInterrupt
+        save(*arguments)
+
+    monkeypatch.setattr(parts, "save_part", stop_after_two)
+    assert sample.main([str(run), "--output", str(output)]) == 130
+    assert not output.exists()
+    monkeypatch.undo()
+    assert sample.main([str(run), "--output", str(output), "--seed", "1"]) == 2
+    assert "seed was 0, now it is 1" in capsys.readouterr().err
+    assert sample.main([str(run), "--output", str(output)]) == 0
+    assert "2 of 6 fields were drawn before" in capsys.readouterr().out
+    assert not parts.parts_folder(output).exists()
+    same(output, whole)
+
+
+@pytest.mark.slow
+def test_kill_9_and_start_again_changes_nothing(run, tmp_path):
+    words = ["--members", "40", "--batch", "1", "--steps", "20"]
+    command = [sys.executable, "-m", "jaxrain.sample", str(run), *words, "--output"]
+    straight, killed = tmp_path / "straight.nc", tmp_path / "killed.nc"
+    subprocess.run([*command, str(straight)], check=True)
+    process = subprocess.Popen([*command, str(killed)])
+    while len(list(parts.parts_folder(killed).glob("*/*.npy"))) < 5:
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not killed.exists()
+    subprocess.run([*command, str(killed)], check=True)
+    same(straight, killed)
+
+
+def fails(capsys, *words):
+    assert sample.main(list(map(str, words))) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    return error
+
+
+def test_errors_name_the_value_and_the_remedy(run, whole, tmp_path, capsys):
+    new = tmp_path / "new.nc"
+    before = whole.read_bytes()
+    assert "--overwrite" in fails(capsys, run, "--output", whole)
+    assert whole.read_bytes() == before
+    assert "is no run" in fails(capsys, tmp_path, "--output", new)
+    error = fails(capsys, run, "--output", new, "--sampler", "euler")
+    assert "euler" in error
+    assert "ddpm, ddim, dpmpp_2m" in error
+    assert "there are train" in fails(capsys, run, "--output", new, "--split", "tset")
+    assert "no hours of the split" in fails(capsys, run, "--output", new, "--split", "validation")
+    assert "1 to 100" in fails(capsys, run, "--output", new, "--steps", "101")
+    assert "members" in fails(capsys, run, "--output", new, "--members", "many")
+    assert "none of the 2 hours" in fails(capsys, run, "--output", new, "--hours", "2021-01-01")
+    write_netcdf(coarse_input(run)["tp"].rename("cape").to_dataset(), tmp_path / "t.nc")
+    assert "lack" in fails(capsys, run, "--output", new, "--input", tmp_path / "t.nc")
+    assert not new.exists()
+    assert not parts.parts_folder(new).exists()
+
+
+def test_a_run_without_checkpoint_says_so(run, tmp_path, capsys):
+    for name in ("config.yaml", "manifest.json"):
+        (tmp_path / name).write_bytes((run / name).read_bytes())
+    assert "checkpoints" in fails(capsys, tmp_path, "--output", tmp_path / "out.nc")
+
+
+def test_python_refuses_predictors_that_do_not_fit(run):
+    downscaler, dataset = load(run), coarse_input(run)
+    with pytest.raises(InputError, match="lacks tp"):
+        downscaler.sample(dataset.rename(tp="rain"))
+    wide = {"latitude": 30 + 8 * (dataset["latitude"] - 30)}
+    with pytest.raises(InputError, match=r"spacing of 0.64 degrees.* 0.08"):
+        downscaler.sample(dataset.assign_coords(wide))
+    with pytest.raises(InputError, match="lies outside"):
+        downscaler.sample(dataset.assign_coords(latitude=dataset["latitude"] - 5))
+    with pytest.raises(InputError, match="members"):
+        downscaler.sample(dataset, members=0)
+    with pytest.warns(UserWarning, match="outside what training saw"):
+        downscaler.sample(dataset * 100, members=1)
+
+
+def test_several_cases_are_groups_of_one_file(run, tmp_path):
+    windows = [
+        {"file": "rain.nc", "time": f"2020-07-01T0{hour}", "y": 8, "x": x, "size": 20}
+        for hour, x in [(6, 0), (7, 30)]
+    ]
+    downscaler = load(run, [f"data.windows={windows}"])
+    data = downscaler.config.data
+    found = cases(open_store(data.store, data), data, "test", truth=False)
+    output = tmp_path / "windows.nc"
+    sample.write_ensemble(downscaler, found, output, {})
+    with netCDF4.Dataset(output) as file:
+        assert list(file.groups) == [case.name for case in found]
+        assert file.jaxrain_sampler == "ddpm"
+    with xr.open_dataset(output, group=found[1].name) as dataset:
+        assert list(dataset.attrs["origin"]) == [8, 30]
+        assert dataset["precipitation"].shape == (3, 1, 20, 20)
