@@ -56,7 +56,7 @@ class Pairing:
 
     Attributes:
       areas: those with hours, in order of their first file.
-      left_out: (time, file, reason) of each fine hour that doesn't pair.
+      left_out: (time, file, reason) of each hour of either side that doesn't pair.
       reissued: (time, file that was taken, file that was not).
       units: how many files had which units, by variable; the rain's is 'fine_rain'.
       time_sources: how many fine hours got their time from the name, the file, or the time that
@@ -80,13 +80,20 @@ def pair(config: DataConfig, sources: list[Source]) -> Pairing:
     pairing = Pairing()
     fine = [source for source in sources if source.role == "fine"]
     coarse_grid, coarse = _index_coarse(config, sources, pairing)
+    rainy: set[np.datetime64] = set()
     for fine_grid, places in _index_fine(fine, pairing):
+        rainy |= set(places)
         area = _area(config, fine_grid, coarse_grid, f"area{len(pairing.areas)}", fine)
         for time in sorted(places):
             _place_hour(config, area, time, places[time], coarse, pairing)
         if area.hours:
             pairing.areas.append(area)
     _check_hours(pairing, coarse, bool(config.coarsen))
+    alone = {time: place for places in coarse.values() for time, place in places.items()}
+    pairing.left_out += [
+        (time, alone[time].source.name, "no fine rain at this hour")
+        for time in sorted(set(alone) - rainy)
+    ]
     return pairing
 
 
