@@ -134,18 +134,23 @@ def test_coarse_precipitation_is_the_bilinear_interpolation(run, whole):
         np.testing.assert_allclose(inner, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_a_cf_checker_finds_no_fault(whole):
-    from compliance_checker.runner import CheckSuite
+CHECK = """
+import sys
+from compliance_checker.runner import CheckSuite
+CheckSuite.load_all_available_checkers()
+suite = CheckSuite()
+((groups, errors),) = suite.run_all(suite.load_dataset(sys.argv[1]), ["cf:1.10"]).values()
+assert not errors and len(groups) > 20, errors
+faults = [g.msgs for g in groups if g.value is False or g.value[0] < g.value[1]]
+sys.exit(str(faults) if faults else 0)
+"""
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the checker's own
-        CheckSuite.load_all_available_checkers()
-        suite = CheckSuite()
-        with suite.load_dataset(str(whole)) as dataset:
-            ((groups, errors),) = suite.run_all(dataset, ["cf:1.10"]).values()
-    assert not errors
-    assert len(groups) > 20
-    assert [g.msgs for g in groups if g.value is False or g.value[0] < g.value[1]] == []
+
+def test_a_cf_checker_finds_no_fault(whole):
+    # Its C libraries and ours do not share a process: together they crash when it ends.
+    command = [sys.executable, "-W", "ignore", "-c", CHECK, str(whole)]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
 
 
 def test_a_member_and_hour_can_be_made_again_alone(run, whole, tmp_path):
