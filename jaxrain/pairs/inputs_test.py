@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+import xarray as xr
+
+from jaxrain.errors import InputError
+from jaxrain.pairs.cases import cases
+from jaxrain.pairs.inputs import beyond_training, input_cases, predictors, read_inputs
+from jaxrain.pairs.store import open_store
+
+
+def coarse_file(filled):
+    return filled.root / "coarse" / "pl.nc"
+
+
+def test_files_give_the_predictors_that_the_store_gives(filled):
+    config = filled.config()
+    store = open_store(config.store)
+    (expected,) = cases(store, config, "test")
+    (case,) = input_cases(read_inputs([coarse_file(filled)], config), store.areas, config)
+    chosen = np.isin(case.hours, expected.hours)
+    np.testing.assert_array_equal(case.coarse[chosen], expected.coarse)
+    assert case.channels == expected.channels
+    assert case.coarse_grid.same_as(expected.coarse_grid)
+    assert case.fine_grid.same_as(expected.fine_grid)
+
+
+def test_variables_and_hours_may_lie_in_files_of_their_own(filled, tmp_path):
+    config = filled.config()
+    whole = read_inputs([coarse_file(filled)], config)
+    with xr.open_dataset(coarse_file(filled)) as dataset:
+        pieces = [
+            dataset[["tp"]].isel(time=slice(2, 9)),
+            dataset.drop_vars("tp").isel(time=slice(0, 5)),
+            dataset.drop_vars("tp").isel(time=slice(5, 8)),
+        ]
+        for number, piece in enumerate(pieces):
+            piece.to_netcdf(tmp_path / f"{number}.nc")
+    joined = read_inputs([tmp_path / f"{number}.nc" for number in range(3)], config)
+    # Hours 2 to 7 hold both the rain and the rest.
+    np.testing.assert_array_equal(joined["time"], whole["time"][2:8])
+    np.testing.assert_array_equal(predictors(joined, config), predictors(whole, config)[2:8])
+
+
+def test_channels_are_variables_over_levels_in_the_configs_order(filled):
+    config = filled.config(variables=["tp", "t"], levels=[500, 850])
+    dataset = read_inputs([coarse_file(filled)], config)
+    fields = predictors(dataset, config)
+    np.testing.assert_array_equal(fields[:, 0], dataset["tp"])
+    np.testing.assert_array_equal(fields[:, 1], dataset["t"].sel(level=500))
+    np.testing.assert_array_equal(fields[:, 2], dataset["t"].sel(level=850))
+
+
+def test_longitudes_may_be_counted_in_another_turn(filled):
+    config = filled.config()
+    areas = open_store(config.store).areas
+    dataset = read_inputs([coarse_file(filled)], config)
+    turned = dataset.assign_coords(longitude=dataset["longitude"] - 360)
+    (case,) = input_cases(turned, areas, config)
+    np.testing.assert_allclose(case.coarse_grid.x, areas[0].coarse_grid.x)
+
+
+def test_what_does_not_fit_is_named(filled):
+    config = filled.config()
+    areas = open_store(config.store).areas
+    dataset = read_inputs([coarse_file(filled)], config)
+    with pytest.raises(InputError, match="lacks u, t; it holds v, r, z, tp"):
+        input_cases(dataset.drop_vars(["u", "t"]), areas, config)
+    with pytest.raises(InputError, match="u lacks 500 hPa; it holds 850"):
+        input_cases(dataset.sel(level=[850]), areas, config)
+    with pytest.raises(InputError, match="lies outside the predictors'"):
+        input_cases(dataset.isel(latitude=slice(0, 4)), areas, config)
+    coarser = {"latitude": 20 + 2 * (dataset["latitude"] - 20)}
+    coarser["longitude"] = 111 + 2 * (dataset["longitude"] - 111)
+    with pytest.raises(InputError, match=r"spacing of 0.5 degrees.* 0.25"):
+        input_cases(dataset.assign_coords(coarser), areas, config)
+    with pytest.raises(InputError, match="expected time, latitude, longitude"):
+        input_cases(dataset.rename(latitude="lat"), areas, config)
+
+
+def test_hours_that_lack_a_variable_everywhere_are_no_input(filled, tmp_path):
+    with xr.open_dataset(coarse_file(filled)) as dataset:
+        dataset[["tp"]].isel(time=slice(0, 3)).to_netcdf(tmp_path / "tp.nc")
+        dataset.drop_vars("tp").isel(time=slice(3, 9)).to_netcdf(tmp_path / "pl.nc")
+    with pytest.raises(InputError, match="no hour of the input holds all of"):
+        read_inputs([tmp_path / "tp.nc", tmp_path / "pl.nc"], filled.config())
+
+
+def test_values_that_training_never_saw_are_said(filled):
+    config = filled.config()
+    store = open_store(config.store)
+    (case,) = cases(store, config, "train")
+    assert beyond_training(case, store.manifest) == []
+    case.coarse[0, case.channels.index("t500"), 0, 0] = 400.0
+    (line,) = beyond_training(case, store.manifest)
+    assert line.startswith("t500")
+    assert line.endswith("to 400")
