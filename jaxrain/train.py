@@ -96,6 +96,8 @@ def train(config: "Config") -> None:
         if done:
             state, _ = checkpoints.restore(state, done)
         save_config(config, run / "config.yaml")
+        # Sampling needs no store: the run keeps what it was trained with, and the grids.
+        save_grids(run / "grids", store.areas)
         save_json(run / "manifest.json", store.manifest)
         save_grids(run / "grids", store.areas)
         weights = sum(leaf.size for leaf in jax.tree.leaves(state.params))

@@ -1,0 +1,185 @@
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from jaxrain import train
+from jaxrain.config import load_config
+from jaxrain.pairs.build import prepare
+from jaxrain.training.checkpoint import saved_steps
+
+CONFIG = """
+data:
+  root: {root}
+  store: {root}/store
+  fine: ["*.nc"]
+  coarse: []
+  coarsen: 8
+  variables: [tp]
+  levels: []
+  splits:
+    train: ["2020-07-01T00/2020-07-01T07"]
+    validation: ["2020-07-01T08/2020-07-01T09"]
+    test: ["2020-07-01T10/2020-07-01T11"]
+  rain_scaling: log1p
+  patch: 16
+model: {{inner_channel: 4, channel_mults: [1], res_blocks: 1, norm_groups: 2, attn_res: []}}
+diffusion: {{steps: 50}}
+train:
+  steps: 12
+  batch_size: 4
+  log_every: 4
+  checkpoint_every: 4
+  validation_members: 2
+  validation_steps: 3
+"""
+
+
+@pytest.fixture(scope="module")
+def config_file(tmp_path_factory):
+    root = tmp_path_factory.mktemp("train")
+    rng = np.random.default_rng(0)
+    rain = rng.gamma(0.3, 3.0, (12, 40, 48)).astype(np.float32)
+    start = np.datetime64("2020-07-01T00", "ns")
+    coordinates = {
+        "time": start + np.arange(12) * np.timedelta64(1, "h"),
+        "latitude": 30 - 0.01 * np.arange(40),
+        "longitude": 110 + 0.01 * np.arange(48),
+    }
+    dims = ("time", "latitude", "longitude")
+    xr.Dataset({"rain": (dims, rain, {"units": "mm"})}, coordinates).to_netcdf(root / "rain.nc")
+    (root / "c.yaml").write_text(CONFIG.format(root=root))
+    prepare(load_config(root / "c.yaml").data, say=lambda line: None)
+    return root / "c.yaml"
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory, monkeypatch):
+    # Not the user's; and one for all processes of a test, so that going on is quick.
+    cache = tmp_path_factory.getbasetemp() / "programs"
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(cache))
+
+
+def run(config_file, *words):
+    return train.main(["--config", str(config_file), *words])
+
+
+@pytest.fixture(scope="module")
+def trained(config_file, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "first"
+    assert run(config_file, f"train.run={folder}") == 0
+    return folder
+
+
+def test_a_run_folder_holds_all_that_sampling_needs(trained, config_file):
+    assert {"config.yaml", "manifest.json", "grids", "checkpoints", "metrics.jsonl", "report"} <= {
+        path.name for path in trained.iterdir()
+    }
+    words = [f"train.run={trained}"]
+    assert load_config(trained / "config.yaml") == load_config(config_file, words)
+    assert saved_steps(trained) == [4, 8, 12]
+    last = json.loads((trained / "metrics.jsonl").read_text().splitlines()[-1])
+    assert last["step"] == 12
+    assert 0 < last["validation_crps_mm"] < 1e3
+    assert [path.suffix for path in (trained / "report").iterdir()] == [".png"]
+
+
+def test_a_run_that_is_done_is_left_alone_and_a_longer_one_goes_on(trained, config_file, capsys):
+    assert run(config_file, f"train.run={trained}") == 0
+    assert "is trained" in capsys.readouterr().out
+    assert run(config_file, f"train.run={trained}", "train.steps=14") == 0
+    assert "going on with" in capsys.readouterr().out
+    assert saved_steps(trained)[-1] == 14
+
+
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [
+        ("model.inner_channel=8", "model.inner_channel: 8 here, 4 there"),
+        ("diffusion.prediction=v", "diffusion.prediction: v here, eps there"),
+        ("data.patch=24", "data.patch: 24 here, 16 there"),
+        ("train.stpes=3", "did you mean 'train.steps'"),
+        ("train.steps=many", "train.steps='many'"),
+        ("train.devices=99", "train.devices=99"),
+        ("data.store=/nowhere", "no finished store"),
+    ],
+)
+def test_what_a_user_can_mend_is_one_line(trained, config_file, capsys, word, says):
+    before = sorted(path.stat().st_mtime_ns for path in trained.rglob("*"))
+    assert run(config_file, f"train.run={trained}", "train.steps=20", word) == 2
+    error = capsys.readouterr().err
+    assert says in error
+    assert error.count("\n") == 1
+    assert sorted(path.stat().st_mtime_ns for path in trained.rglob("*")) == before
+
+
+def test_nothing_is_left_where_nothing_was_begun(config_file, tmp_path, capsys):
+    assert run(config_file, f"train.run={tmp_path / 'run'}", "data.patch=64") == 2
+    assert "data.patch=64" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_help_needs_neither_jax_nor_the_config():
+    code = (
+        "import sys; from jaxrain import train\n"
+        "try: train.main(['--help'])\n"
+        "except SystemExit as end: assert end.code == 0\n"
+        "assert not {'jax', 'jaxrain.config', 'numpy'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=30, capture_output=True)
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_it_ends_with_the_same_bits(config_file, tmp_path):
+    from jaxrain.training.checkpoint import load_parameters, parameters_hash
+    from jaxrain.training.network import define_network
+
+    def command(name):
+        words = ["train.steps=1500", "train.checkpoint_every=100", "train.log_every=20"]
+        words += [f"train.run={tmp_path / name}", "train.validation_cases=0"]
+        return [sys.executable, "-m", "jaxrain.train", "--config", str(config_file), *words]
+
+    def weights(name):
+        config = load_config(tmp_path / name / "config.yaml")
+        template = define_network(config.model, config.data, 1)[0](0)
+        loaded = [load_parameters(tmp_path / name, template, ema=ema) for ema in (True, False)]
+        assert [step for _, step in loaded] == [1500, 1500]
+        return [parameters_hash(params) for params, _ in loaded]
+
+    def losses(name):
+        text = (tmp_path / name / "metrics.jsonl").read_text()
+        return [(line["step"], line["loss"]) for line in map(json.loads, text.splitlines())]
+
+    subprocess.run(command("whole"), check=True, timeout=300)
+    rng, kills = np.random.default_rng(), 0
+    for _ in range(20):
+        process = subprocess.Popen(command("cut"), stdout=subprocess.PIPE, text=True)
+        for line in process.stdout:
+            if line.startswith("step "):
+                break
+        time.sleep(rng.uniform(0, 2))
+        if process.poll() is not None:
+            break
+        os.kill(process.pid, signal.SIGKILL)
+        process.stdout.close()
+        process.wait()
+        kills += 1
+        if kills == 3:
+            subprocess.run(command("cut"), check=True, timeout=300)
+            break
+    assert kills > 0
+    assert weights("cut") == weights("whole")
+    assert losses("cut") == losses("whole")
+
+
+def test_movable_settings_are_settings():
+    assert set(train.MOVABLE) <= {
+        field.name for field in dataclasses.fields(load_config(None).data)
+    }

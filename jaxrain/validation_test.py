@@ -1,0 +1,40 @@
+from types import SimpleNamespace
+
+import numpy as np
+
+from jaxrain.validation import score, wettest_window
+
+
+def case(truth, bilinear):
+    return SimpleNamespace(truth=np.asarray(truth, float), bilinear=np.asarray(bilinear, float))
+
+
+def test_the_wettest_window_holds_the_rain():
+    rain = np.zeros((20, 30), np.float32)
+    rain[12:15, 7:9] = 5
+    rain[0, 0] = np.nan
+    row, column = wettest_window(rain, (3, 2))
+    assert (row, column) == (12, 7)
+    assert wettest_window(rain, (20, 30)) == (0, 0)
+
+
+def test_members_that_are_the_truth_score_nothing_and_interpolation_its_error():
+    truth = np.array([[1.0, 2.0], [3.0, np.nan]])
+    scores = score([case(truth, truth + 0.5)], [np.stack([truth, truth])])
+    assert scores["validation_crps_mm"] == 0
+    np.testing.assert_allclose(scores["validation_bilinear_mae_mm"], 0.5)
+    assert scores["validation_ratio"] == 0
+
+
+def test_two_members_around_the_truth():
+    # |0 - 1| and |2 - 1| average to 1; half the distance of the pair is 1: fair CRPS is 0.
+    members = np.stack([np.zeros((4, 4)), np.full((4, 4), 2.0)])
+    scores = score([case(np.ones((4, 4)), np.full((4, 4), 3.0))], [members])
+    np.testing.assert_allclose(scores["validation_crps_mm"], 0, atol=1e-12)
+    np.testing.assert_allclose(scores["validation_bilinear_mae_mm"], 2)
+
+
+def test_without_rain_among_the_predictors_there_is_no_ratio():
+    truth = np.ones((2, 2))
+    scores = score([case(truth, truth * np.nan)], [np.stack([truth, truth])])
+    assert set(scores) == {"validation_crps_mm"}
