@@ -16,6 +16,7 @@ from jaxrain.weather.grib_messages import messages
 _Result = TypeVar("_Result")
 _LARGEST_SIDE = 100_000  # points; what damaged headers say beyond this would fill the memory
 _STEP = re.compile(r"(-?\d+)([smhD]?)(?:-(-?\d+)([smhD]?))?")
+_DATE, _TIME = re.compile(r"\d{8}"), re.compile(r"\d{4}")
 _STEP_HOURS = {"s": 1 / 3600, "m": 1 / 60, "h": 1.0, "": 1.0, "D": 24.0}
 
 
@@ -142,6 +143,8 @@ def _header(path: Path, number: int, message: bytes, handle: int) -> Header:
 
 def _time(date: str, time: str) -> np.datetime64:
     date, time = date.zfill(8), time.zfill(4)
+    if not (_DATE.fullmatch(date) and _TIME.fullmatch(time)):
+        raise ValueError(f"date {date}, time {time}")
     return np.datetime64(f"{date[:4]}-{date[4:6]}-{date[6:]}T{time[:2]}:{time[2:]}", "s")
 
 
@@ -185,9 +188,12 @@ def _values(handle: int) -> np.ndarray:
     rows, columns = eccodes.codes_get(handle, "Nj"), eccodes.codes_get(handle, "Ni")
     missing = -1e30
     eccodes.codes_set(handle, "missingValue", missing)
+    size = eccodes.codes_get_size(handle, "values")
+    if size != rows * columns:
+        raise ValueError(f"{size} values for {rows} x {columns} points")
     flat = eccodes.codes_get_values(handle)
-    if flat.size != rows * columns:
-        raise ValueError(f"{flat.size} values for {rows} x {columns} points")
+    if np.abs(flat).max() > -missing:
+        raise ValueError(f"values up to {np.abs(flat).max():.0e}")
     by_column = bool(eccodes.codes_get(handle, "jPointsAreConsecutive"))
     values = flat.reshape((columns, rows) if by_column else (rows, columns))
     if eccodes.codes_get(handle, "alternativeRowScanning"):

@@ -140,3 +140,14 @@ def test_damaged_message_is_one_line(tmp_path):
     path.write_bytes(bytes(content))
     with pytest.raises(InputError, match="message 1"):
         read_headers(path)
+
+
+def test_headers_that_make_no_sense_are_one_line(tmp_path):
+    whole = message(np.ones((3, 4)), edition=1)
+    for place, byte in ((8 + 13, 13), (8 + 15, 200)):  # month, hour
+        content = bytearray(whole)
+        content[place] = byte
+        path = tmp_path / "a.grib"
+        path.write_bytes(bytes(content))
+        with pytest.raises(InputError, match="message 1 cannot be read"):
+            decode(path, read_headers(path)[0])
