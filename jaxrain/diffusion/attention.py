@@ -9,7 +9,7 @@ from jax import Array
 from jax.typing import DTypeLike
 
 from jaxrain.diffusion.convolution import PRECISION
-from jaxrain.diffusion.layers import Conv, GroupNorm, Initialisation
+from jaxrain.diffusion.layers import Conv, GroupNorm
 
 
 class SelfAttention(nnx.Module):
@@ -23,9 +23,7 @@ class SelfAttention(nnx.Module):
         channels: int,
         groups: int,
         *,
-        init: Initialisation,
         param_dtype: DTypeLike,
-        rngs: nnx.Rngs,
     ):
         self.norm = GroupNorm(channels, groups, param_dtype=param_dtype)
         self.qkv = Conv(
@@ -33,11 +31,9 @@ class SelfAttention(nnx.Module):
             3 * channels,
             size=1,
             use_bias=False,
-            init=init,
             param_dtype=param_dtype,
-            rngs=rngs,
         )
-        self.out = Conv(channels, channels, size=1, init=init, param_dtype=param_dtype, rngs=rngs)
+        self.out = Conv(channels, channels, size=1, param_dtype=param_dtype)
 
     def __call__(self, x: Array) -> Array:
         """Softmax in float32 or better, the rest in the dtype of x."""

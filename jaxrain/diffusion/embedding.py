@@ -8,7 +8,7 @@ from flax import nnx
 from jax import Array
 from jax.typing import DTypeLike
 
-from jaxrain.diffusion.layers import Initialisation, Linear
+from jaxrain.diffusion.layers import Linear
 
 Scalar = Literal["level", "log_snr"]
 
@@ -51,14 +51,12 @@ class NoiseEmbedding(nnx.Module):
         size: int,
         *,
         kind: Scalar,
-        init: Initialisation,
         param_dtype: DTypeLike,
-        rngs: nnx.Rngs,
     ):
         self.size = size
         self.kind: Scalar = kind
-        self.first = Linear(size, 4 * size, init=init, param_dtype=param_dtype, rngs=rngs)
-        self.second = Linear(4 * size, size, init=init, param_dtype=param_dtype, rngs=rngs)
+        self.first = Linear(size, 4 * size, param_dtype=param_dtype)
+        self.second = Linear(4 * size, size, param_dtype=param_dtype)
 
     def __call__(self, s: Array) -> Array:
         """Computes in the dtype of s: levels need more digits than bfloat16 has."""

@@ -1,7 +1,4 @@
-"""The network's layers with parameters, and how these start."""
-
-import math
-from typing import Literal
+"""The network's layers with parameters. All kernels start at 0; `initial.py` draws them."""
 
 import jax
 import jax.numpy as jnp
@@ -11,25 +8,6 @@ from jax.typing import DTypeLike
 
 from jaxrain.diffusion.convolution import PRECISION, convolve
 from jaxrain.diffusion.groupnorm import group_norm
-
-Initialisation = Literal["kaiming", "normal", "orthogonal"]
-
-
-def initial_weight(
-    init: Initialisation, key: Array, shape: tuple[int, ...], dtype: DTypeLike
-) -> Array:
-    """Draws a weight [..., I, O]; all axes but the last make up fan_in.
-
-    kaiming: normal with std sqrt(2 / fan_in) (He et al. 2015, arXiv:1502.01852); normal: std 0.02;
-    orthogonal: semi-orthogonal as a [fan_in, O] matrix (Saxe et al. 2014, arXiv:1312.6120).
-    """
-    match init:
-        case "kaiming":
-            return math.sqrt(2 / math.prod(shape[:-1])) * jax.random.normal(key, shape, dtype)
-        case "normal":
-            return 0.02 * jax.random.normal(key, shape, dtype)
-        case "orthogonal":
-            return nnx.initializers.orthogonal()(key, shape, dtype)
 
 
 class Conv(nnx.Module):
@@ -43,12 +21,10 @@ class Conv(nnx.Module):
         size: int = 3,
         stride: int = 1,
         use_bias: bool = True,
-        init: Initialisation,
         param_dtype: DTypeLike,
-        rngs: nnx.Rngs,
     ):
         shape = (size, size, inputs, outputs)
-        self.kernel = nnx.Param(initial_weight(init, rngs.params(), shape, param_dtype))
+        self.kernel = nnx.Param(jnp.zeros(shape, param_dtype))
         self.bias = nnx.Param(jnp.zeros(outputs, param_dtype)) if use_bias else None
         self.stride = stride
 
@@ -66,12 +42,10 @@ class Linear(nnx.Module):
         inputs: int,
         outputs: int,
         *,
-        init: Initialisation,
         param_dtype: DTypeLike,
-        rngs: nnx.Rngs,
     ):
         shape = (inputs, outputs)
-        self.kernel = nnx.Param(initial_weight(init, rngs.params(), shape, param_dtype))
+        self.kernel = nnx.Param(jnp.zeros(shape, param_dtype))
         self.bias = nnx.Param(jnp.zeros(outputs, param_dtype))
 
     def __call__(self, x: Array) -> Array:

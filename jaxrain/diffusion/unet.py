@@ -16,7 +16,8 @@ from pydantic.dataclasses import dataclass
 
 from jaxrain.diffusion.attention import SelfAttention
 from jaxrain.diffusion.embedding import NoiseEmbedding, Scalar
-from jaxrain.diffusion.layers import Conv, GroupNorm, Initialisation, Linear, dropout
+from jaxrain.diffusion.initial import Initialisation, initialise
+from jaxrain.diffusion.layers import Conv, GroupNorm, Linear, dropout
 from jaxrain.diffusion.resample import Upsampling, depth_to_space, space_to_depth, upsample
 
 Positive = Annotated[int, Field(ge=1)]
@@ -82,10 +83,9 @@ class Block(nnx.Module):
         *,
         drop: bool = False,
         param_dtype: DTypeLike,
-        rngs: nnx.Rngs,
     ):
         self.norm = GroupNorm(inputs, config.norm_groups, swish=True, param_dtype=param_dtype)
-        self.conv = Conv(inputs, outputs, init=config.init, param_dtype=param_dtype, rngs=rngs)
+        self.conv = Conv(inputs, outputs, param_dtype=param_dtype)
         self.rate = config.dropout if drop else 0.0
         self.whole_channels = config.dropout_kind == "channel"
 
@@ -107,18 +107,12 @@ class ResidualBlock(nnx.Module):
         config: UNetConfig,
         *,
         param_dtype: DTypeLike,
-        rngs: nnx.Rngs,
     ):
-        init = config.init
-        self.noise_func = Linear(
-            config.inner_channel, outputs, init=init, param_dtype=param_dtype, rngs=rngs
-        )
-        self.block1 = Block(inputs, outputs, config, param_dtype=param_dtype, rngs=rngs)
-        self.block2 = Block(outputs, outputs, config, drop=True, param_dtype=param_dtype, rngs=rngs)
+        self.noise_func = Linear(config.inner_channel, outputs, param_dtype=param_dtype)
+        self.block1 = Block(inputs, outputs, config, param_dtype=param_dtype)
+        self.block2 = Block(outputs, outputs, config, drop=True, param_dtype=param_dtype)
         self.res_conv = (
-            Conv(inputs, outputs, size=1, init=init, param_dtype=param_dtype, rngs=rngs)
-            if inputs != outputs
-            else None
+            Conv(inputs, outputs, size=1, param_dtype=param_dtype) if inputs != outputs else None
         )
 
     def __call__(self, x: Array, embedding: Array, rngs: nnx.Rngs | None) -> Array:
@@ -140,13 +134,10 @@ class Stage(nnx.Module):
         *,
         attention: bool,
         param_dtype: DTypeLike,
-        rngs: nnx.Rngs,
     ):
-        self.res_block = ResidualBlock(inputs, outputs, config, param_dtype=param_dtype, rngs=rngs)
+        self.res_block = ResidualBlock(inputs, outputs, config, param_dtype=param_dtype)
         self.attn = (
-            SelfAttention(
-                outputs, config.norm_groups, init=config.init, param_dtype=param_dtype, rngs=rngs
-            )
+            SelfAttention(outputs, config.norm_groups, param_dtype=param_dtype)
             if attention
             else None
         )
@@ -160,12 +151,8 @@ class Stage(nnx.Module):
 class Down(nnx.Module):
     """Halves both axes with a strided 3x3 convolution."""
 
-    def __init__(
-        self, channels: int, config: UNetConfig, *, param_dtype: DTypeLike, rngs: nnx.Rngs
-    ):
-        self.conv = Conv(
-            channels, channels, stride=2, init=config.init, param_dtype=param_dtype, rngs=rngs
-        )
+    def __init__(self, channels: int, config: UNetConfig, *, param_dtype: DTypeLike):
+        self.conv = Conv(channels, channels, stride=2, param_dtype=param_dtype)
 
     def __call__(self, x: Array) -> Array:
         """[B, H, W, C] -> [B, H/2, W/2, C]."""
@@ -175,11 +162,9 @@ class Down(nnx.Module):
 class Up(nnx.Module):
     """Doubles both axes, then a 3x3 convolution."""
 
-    def __init__(
-        self, channels: int, config: UNetConfig, *, param_dtype: DTypeLike, rngs: nnx.Rngs
-    ):
+    def __init__(self, channels: int, config: UNetConfig, *, param_dtype: DTypeLike):
         self.method: Upsampling = config.upsample
-        self.conv = Conv(channels, channels, init=config.init, param_dtype=param_dtype, rngs=rngs)
+        self.conv = Conv(channels, channels, param_dtype=param_dtype)
 
     def __call__(self, x: Array) -> Array:
         """[B, H, W, C] -> [B, 2 H, 2 W, C]."""
@@ -218,23 +203,17 @@ class UNet(nnx.Module):
         self.dtype = param_dtype if dtype is None else dtype
         self.param_dtype = param_dtype
         width, cell = config.inner_channel, config.patchify**2
-        self.noise_embedding = NoiseEmbedding(
-            width, kind=config.embedding, init=config.init, param_dtype=param_dtype, rngs=rngs
-        )
+        self.noise_embedding = NoiseEmbedding(width, kind=config.embedding, param_dtype=param_dtype)
 
         def stage(inputs: int, outputs: int, *, attention: bool) -> Stage:
-            return Stage(
-                inputs, outputs, config, attention=attention, param_dtype=param_dtype, rngs=rngs
-            )
+            return Stage(inputs, outputs, config, attention=attention, param_dtype=param_dtype)
 
         resolution = image_size // config.patchify
         channels, skips = width, [width]
-        downs: list[nnx.Module] = [
-            Conv(in_channels * cell, width, init=config.init, param_dtype=param_dtype, rngs=rngs)
-        ]
+        downs: list[nnx.Module] = [Conv(in_channels * cell, width, param_dtype=param_dtype)]
         for level, mult in enumerate(config.channel_mults):
             if level:
-                downs.append(Down(channels, config, param_dtype=param_dtype, rngs=rngs))
+                downs.append(Down(channels, config, param_dtype=param_dtype))
                 skips.append(channels)
                 resolution //= 2
             for _ in range(config.res_blocks):
@@ -250,12 +229,11 @@ class UNet(nnx.Module):
                 ups.append(stage(channels + skips.pop(), width * mult, attention=attention))
                 channels = width * mult
             if level:
-                ups.append(Up(channels, config, param_dtype=param_dtype, rngs=rngs))
+                ups.append(Up(channels, config, param_dtype=param_dtype))
                 resolution *= 2
         self.downs, self.mid, self.ups = nnx.List(downs), nnx.List(mid), nnx.List(ups)
-        self.final_conv = Block(
-            channels, out_channels * cell, config, param_dtype=param_dtype, rngs=rngs
-        )
+        self.final_conv = Block(channels, out_channels * cell, config, param_dtype=param_dtype)
+        initialise(self, config.init, rngs.params())
 
     def __call__(
         self,
