@@ -132,7 +132,7 @@ def load_parameters(
     run = Path(run).absolute()
     if not (run / FOLDER).is_dir():
         raise InputError(f"{run} has no {FOLDER}/ inside; give a folder that training has made")
-    options = ocp.CheckpointManagerOptions(read_only=True)
+    options = ocp.CheckpointManagerOptions(read_only=True, create=False, save_interval_steps=0)
     with _manager(run, options) as manager:
         step = _existing_step(run, step)
         _check_same_network(manager, step, template, run)
