@@ -1,0 +1,118 @@
+"""The process in which `jaxrain.bench` times JAX: one job, one repetition at a time when asked.
+
+Standard input brings the job, a JSON object on one line, then a count of steps a line; each count
+is answered on standard output by the seconds that so many steps took.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrain.diffusion.process import DiffusionConfig, denoiser, training_loss
+from jaxrain.diffusion.samplers import SAMPLERS
+from jaxrain.diffusion.schedules import make_schedule
+from jaxrain.diffusion.unet import UNetConfig
+from jaxrain.pairs.recipe import DataConfig
+from jaxrain.training.mesh import create_mesh, keep_compiled_programs, put_batch, put_state
+from jaxrain.training.network import define_network
+from jaxrain.training.settings import TrainConfig
+from jaxrain.training.state import create_state, make_train_step
+
+# Does one step and returns arrays that are ready when it is done.
+Step = Callable[[], Any]
+
+
+def make_step(job: dict[str, Any]) -> Step:
+    """The step that a job asks for, with random inputs already on the device.
+
+    Args:
+      job: `task` (gemm, forward, train_step or sampling_step); for gemm `size`; for the others
+        `model` (fields of UNetConfig), `in_channels`, `image_size`, `batch`.
+    """
+    draw = np.random.default_rng(0).standard_normal
+    if job["task"] == "gemm":
+        a = jnp.asarray(draw((job["size"],) * 2), jnp.float32)
+        multiply = jax.jit(lambda a: a @ a)
+        return lambda: multiply(a)
+
+    diffusion = DiffusionConfig()
+    schedule = make_schedule(diffusion.schedule, diffusion.steps, diffusion.start, diffusion.end)
+    predictors, edge = job["in_channels"] - 1, job["image_size"]
+    init, apply = define_network(
+        UNetConfig(**job["model"]), DataConfig(patch=edge), channels=predictors
+    )
+    params = init(0)
+    shape = (job["batch"], edge, edge)
+    batch = {
+        "condition": draw((*shape, predictors)).astype(np.float32),
+        "x0": draw((*shape, 1)).astype(np.float32),
+    }
+    if job["task"] == "train_step":
+        return _training(apply, diffusion, schedule, params, batch)
+
+    condition, x = jnp.asarray(batch["condition"]), jnp.asarray(batch["x0"])
+    if job["task"] == "forward":
+        forward = jax.jit(apply)
+        both, s = jnp.concatenate([condition, x], -1), jnp.full((job["batch"], 1), 0.5)
+        return lambda: forward(params, both, s)
+
+    @jax.jit
+    def sample(params: Any, condition: jax.Array, x: jax.Array) -> jax.Array:
+        denoise = denoiser(lambda x, s: apply(params, x, s), condition, diffusion)
+        return SAMPLERS["ddim"](denoise, lambda k: x, schedule, steps=1)
+
+    return lambda: sample(params, condition, x)
+
+
+def _training(apply: Any, diffusion: Any, schedule: Any, params: Any, batch: Any) -> Step:
+    def loss(params: Any, batch: Any, key: jax.Array) -> Any:
+        def network(x: jax.Array, s: jax.Array) -> jax.Array:
+            return apply(params, x, s)
+
+        value, _ = training_loss(network, diffusion, schedule, key, batch["x0"], batch["condition"])
+        return value, {}
+
+    # One device: a bench of the machine's kernels, not of how they scale.
+    config, mesh = TrainConfig(devices=1), create_mesh(1)
+    train_step = make_train_step(loss, config, mesh)
+    state = put_state(create_state(config, params), mesh)
+    placed = put_batch(batch, mesh)
+    key, rate = put_state((jax.random.key(1), jnp.float32(config.learning_rate)), mesh)
+
+    def step() -> Any:
+        nonlocal state
+        state, metrics = train_step(state, placed, key, rate)
+        return state, metrics
+
+    return step
+
+
+def _peak_memory_mib() -> float | None:
+    """Of the device where it counts for itself; None on CPU, whose process is watched instead."""
+    statistics = jax.devices()[0].memory_stats() or {}
+    peak = statistics.get("peak_bytes_in_use")
+    return None if peak is None else peak / 2**20
+
+
+def main() -> None:
+    """Serves one job until standard input ends."""
+    answers, sys.stdout = sys.stdout, sys.stderr  # what a library prints is not an answer
+    keep_compiled_programs()
+    step = make_step(json.loads(sys.stdin.readline()))
+    for line in sys.stdin:
+        start = time.perf_counter()
+        for _ in range(int(line)):
+            done = step()
+        jax.block_until_ready(done)
+        seconds = time.perf_counter() - start
+        print(json.dumps([seconds, _peak_memory_mib()]), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()
