@@ -1,0 +1,89 @@
+"""PyTorch's `.pth` files as nested dicts of numpy arrays. The only file that imports torch."""
+
+import pickle
+import warnings
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxrain.errors import InputError
+
+
+def read_pth(path: Path) -> dict[Any, Any]:
+    """Reads a file without running any code that it may hold.
+
+    Tensors become numpy arrays, mapped from the file where its format allows; half precision
+    becomes float32, which holds every such number.
+
+    Raises:
+      InputError: torch is absent, or the file is truncated, wants to run code, or holds no dict.
+    """
+    torch = _torch()
+    mapped = zipfile.is_zipfile(path)  # files from before PyTorch 1.6 are plain pickles
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's own about old formats
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except pickle.UnpicklingError as error:
+        # torch says the same class of a cut plain pickle and of one that names a function.
+        if "truncated" in str(error):
+            raise _truncated(path) from None
+        raise InputError(
+            f"{path} is refused: its pickle holds more than tensors and would run code when read; "
+            "save the state_dict alone, from where you trust it"
+        ) from None
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError):
+        raise _truncated(path) from None
+    if not isinstance(content, Mapping):
+        raise InputError(f"{path} holds a {type(content).__name__}, expected a dict of tensors")
+    return _convert(content, _to_numpy)
+
+
+def write_pth(path: Path, content: Mapping[Any, Any]) -> None:
+    """Writes nested dicts and lists, whose numpy arrays become tensors.
+
+    Raises:
+      InputError: torch is absent.
+    """
+    torch = _torch()
+
+    def to_tensor(leaf: Any) -> Any:
+        if isinstance(leaf, np.ndarray):
+            return torch.from_numpy(np.array(leaf, order="C"))
+        return leaf
+
+    torch.save(_convert(content, to_tensor), path)
+
+
+def _torch() -> Any:
+    try:
+        import torch
+    except ImportError:
+        raise InputError(
+            ".pth files need PyTorch: pip install 'jaxrain[torch]' (training and sampling do not)"
+        ) from None
+    return torch
+
+
+def _truncated(path: Path) -> InputError:
+    size = path.stat().st_size
+    return InputError(f"{path} is truncated or no .pth file ({size} bytes); copy it again")
+
+
+def _convert(value: Any, leaf: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _convert(inside, leaf) for key, inside in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_convert(inside, leaf) for inside in value)
+    return leaf(value)
+
+
+def _to_numpy(value: Any) -> Any:
+    torch = _torch()
+    if not isinstance(value, torch.Tensor):
+        return value
+    half = value.dtype in (torch.float16, torch.bfloat16)
+    return (value.detach().float() if half else value.detach()).numpy()
