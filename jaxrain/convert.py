@@ -134,7 +134,6 @@ def _settings(
     Every default and every disagreement is told.
     """
     import dataclasses
-    import math
     import tempfile
 
     import yaml
@@ -166,30 +165,27 @@ def _settings(
     shapes = state_shapes(weights, dialect)
     base = config.model
     if not own:
-        usual = {
+        usual: dict[str, Any] = {
             "upsample": "nearest" if dialect == "sr3" else "bicubic",
             "dropout_kind": "element" if dialect == "sr3" else "channel",
         }
         base = dataclasses.replace(
             base, **{key: value for key, value in usual.items() if key not in given}
         )
-    if file is None and not own:
-        inner = weights["downs.0.weight"].shape[0] if "downs.0.weight" in weights else 32
-        base = dataclasses.replace(
-            base, inner_channel=inner, norm_groups=math.gcd(base.norm_groups, inner)
-        )
+    free = file is None and not own
+    model, in_channels = recognise_network(shapes, base, config.data.patch, free_groups=free)
+    if free:
         print(
-            f"no --config, so by default: model.norm_groups={base.norm_groups}, "
+            f"no --config, so by default: model.norm_groups={model.norm_groups}, "
             f"model.upsample={base.upsample}, model.embedding={base.embedding}, "
             f"data.patch={config.data.patch} (places attention), "
             f"diffusion.prediction={config.diffusion.prediction}"
         )
-    model, in_channels = recognise_network(shapes, base, config.data.patch)
-    if (own or file) and network_shapes(base, in_channels, config.data.patch) == shapes:
+    elif network_shapes(base, in_channels, config.data.patch) == shapes:
         model = base
-    elif own or file:
+    else:
         differs = first_difference(model, base)
-        print(f"the tensors say otherwise than the config: model.{differs}; the tensors are right")
+        print(f"tensors (here) are right where the config (there) differs: model.{differs}")
     print(
         f"{path}: {dialect} names, inner_channel={model.inner_channel}, "
         f"channel_mults={list(model.channel_mults)}, res_blocks={model.res_blocks}, "
@@ -206,7 +202,7 @@ def _settings(
             raise InputError(f"{path}: downs.0.weight: {message}; mend section data of {file}")
         print(f"{message}: to train or sample give --config with the data")
     diffusion = config.diffusion
-    if not own and file is None and (found := recognise_schedule(rest, diffusion)):
+    if free and (found := recognise_schedule(rest, diffusion)):
         diffusion = found
         print(
             f"schedule by the buffers: {found.schedule}, {found.steps} steps, "
@@ -256,7 +252,7 @@ def _store_file(
     from jaxrain.training.optimizer import learning_rate
     from jaxrain.training.recognise import schedule_buffers
 
-    by_upsampling = "climate" if config.model.upsample == "bicubic" else "sr3"
+    by_upsampling: Dialect = "climate" if config.model.upsample == "bicubic" else "sr3"
     dialect: Dialect = arguments.dialect or by_upsampling
     print(
         f"names of {dialect}, whose networks upsample by "

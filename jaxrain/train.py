@@ -76,7 +76,8 @@ def train(config: "Config") -> None:
     channels = len(store.channels)
     init, apply = define_network(config.model, config.data, channels, config.train.precision)
     loss_fn = make_loss(apply, config.diffusion, scaling)
-    done = max(saved_steps(run), default=0)
+    saved = saved_steps(run)  # [0] where weights came from elsewhere
+    done = max(saved, default=0)
     if done >= config.train.steps:
         print(f"{run} is trained: it has {done} steps, train.steps={config.train.steps}")
         return
@@ -93,7 +94,7 @@ def train(config: "Config") -> None:
     validate = make_validation(config, store, apply, run / "report")
     state = put_state(create_state(config.train, init(config.train.seed)), mesh)
     with open_checkpoints(run, config.train.keep_checkpoints) as checkpoints:
-        if done:
+        if saved:
             state, _ = checkpoints.restore(state, done)
         save_config(config, run / "config.yaml")
         # Sampling needs no store: the run keeps what it was trained with, and the grids.
@@ -102,7 +103,7 @@ def train(config: "Config") -> None:
         save_grids(run / "grids", store.areas)
         weights = sum(leaf.size for leaf in jax.tree.leaves(state.params))
         print(
-            f"{'going on with' if done else 'beginning'} {run}: {weights / 1e6:.2f} million "
+            f"{'going on with' if saved else 'beginning'} {run}: {weights / 1e6:.2f} million "
             f"weights, {mesh.devices.size} {jax.devices()[0].platform} device(s), steps {done} to "
             f"{config.train.steps} of batch {config.train.batch_size}",
             flush=True,
@@ -150,6 +151,8 @@ def _check_run(run: "Path", config: "Config", store: "Store") -> None:
         differs = first_difference(getattr(config, section), getattr(begun, section), ignore)
         if differs:
             raise InputError(f"{run} was begun with other settings: {section}.{differs}; {remedy}")
+    if not (run / "manifest.json").is_file():
+        return  # a converted run has no statistics before it goes on
     kept = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
     for name in ("channels", "statistics"):
         if kept[name] != store.manifest[name]:

@@ -160,7 +160,8 @@ def adam_from_torch(
         raise InputError(
             f"{origin}: Adam's state is of {len(state)} parameters, expected {len(weights)}"
         )
-    first, second = {}, {}
+    first: dict[str, np.ndarray] = {}
+    second: dict[str, np.ndarray] = {}
     for number, (name, weight) in enumerate(weights.items()):
         entry = state[number]
         if "max_exp_avg_sq" in entry:

@@ -27,13 +27,10 @@ def read_pth(path: Path) -> dict[Any, Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's own about old formats
             content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-    except pickle.UnpicklingError as error:
-        # torch says the same class of a cut plain pickle and of one that names a function.
-        if "truncated" in str(error):
-            raise _truncated(path) from None
+    except pickle.UnpicklingError:
         raise InputError(
-            f"{path} is refused: its pickle holds more than tensors and would run code when read; "
-            "save the state_dict alone, from where you trust it"
+            f"{path} is refused: it is no .pth file, or holds more than tensors and would run code "
+            "when read; save the state_dict alone, from where you trust it"
         ) from None
     except (RuntimeError, EOFError, OSError, ValueError, KeyError):
         raise _truncated(path) from None

@@ -69,7 +69,11 @@ def split_state(
 
 
 def recognise_network(
-    shapes: Mapping[tuple[str | int, ...], Shape], base: UNetConfig, image_size: int
+    shapes: Mapping[tuple[str | int, ...], Shape],
+    base: UNetConfig,
+    image_size: int,
+    *,
+    free_groups: bool,
 ) -> tuple[UNetConfig, int]:
     """Reads a network's shape off its tensors.
 
@@ -80,6 +84,7 @@ def recognise_network(
       shapes: of our paths, in our layout.
       base: gives what tensors cannot tell.
       image_size: edge of the training patches, which places `attn_res`.
+      free_groups: norm_groups is a default that may be lowered to divide the width.
 
     Returns:
       The config and the number of input channels.
@@ -98,6 +103,13 @@ def recognise_network(
     if patchify**2 != out or not inner:
         raise InputError(
             f"the network predicts {out} channels from a width of {inner}; expected 1 channel"
+        )
+    # Nothing but this tensor says how many channels come in, so a wrong one is found here.
+    first = shapes.get(("downs", 0, "kernel"), shapes.get(("downs", 0, "scale"), ()))
+    if len(first) != 4 or not first[2] or first[2] % out:
+        raise InputError(
+            f"downs.0.weight is missing or of wrong shape {list(_torch_shape(first))}, expected "
+            f"[{inner}, predictors + 1, 3, 3]"
         )
     places: dict[int, list[tuple[str | int, ...]]] = {}
     for path in shapes:
@@ -123,11 +135,11 @@ def recognise_network(
     attended = [
         any(path[2:3] == ("attn",) for stage in level for path in stage) for level in levels
     ]
-    first = shapes.get(("downs", 0, "kernel"), (3, 3, 0, inner))
     try:
         config = dataclasses.replace(
             base,
             inner_channel=inner,
+            norm_groups=math.gcd(base.norm_groups, inner) if free_groups else base.norm_groups,
             channel_mults=tuple(width // inner for width in widths),
             res_blocks=_most(len(level) for level in levels),
             attn_res=tuple(resolution // 2**i for i, here in enumerate(attended) if here),
@@ -136,7 +148,7 @@ def recognise_network(
     except ValidationError as error:
         message = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
         raise InputError(f"the tensors make no network of ours: {message}") from None
-    return config, first[-2] // patchify**2
+    return config, first[2] // out
 
 
 def network_shapes(
@@ -227,7 +239,7 @@ def recognise_schedule(arrays: State, base: DiffusionConfig) -> DiffusionConfig 
     # Six digits undo the rounding of 1e-4 to float32.
     ends = {"start": float(f"{betas[0]:.6g}"), "end": float(f"{betas[-1]:.6g}")}
     for name in SCHEDULES:
-        own = ends if name not in ("jsd", "cosine") else {}
+        own: dict[str, Any] = ends if name not in ("jsd", "cosine") else {}
         try:
             config = dataclasses.replace(base, schedule=name, steps=len(betas), **own)
             close = np.allclose(betas, schedule_buffers(config)["betas"], _RELATIVE, 1e-9)
