@@ -100,7 +100,6 @@ def train(config: "Config") -> None:
         # Sampling needs no store: the run keeps what it was trained with, and the grids.
         save_grids(run / "grids", store.areas)
         save_json(run / "manifest.json", store.manifest)
-        save_grids(run / "grids", store.areas)
         weights = sum(leaf.size for leaf in jax.tree.leaves(state.params))
         print(
             f"{'going on with' if saved else 'beginning'} {run}: {weights / 1e6:.2f} million "
