@@ -1,6 +1,6 @@
 """`python -m jaxrain.bench`: speed beside the PyTorch reference, in one run on one machine.
 
-Each system and mode does one task in a process of its own, all with the same environment. The
+Each system and mode has a process of its own for a network, all with the same environment. The
 processes live side by side but only one computes at any moment: they take turns, one repetition
 each, so that whatever else slows the machine slows them alike. A share of peak is nominal
 operations a second over the fastest matrix product measured in the same run.
@@ -15,7 +15,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,8 +62,9 @@ NETWORKS: dict[str, dict[str, Any]] = {
         "batch": 1,
     },
 }
-# Passes in units of a forward one: the backward pass has two products for each of its.
-TASKS = {"forward": 1, "train_step": 3, "sampling_step": 1}
+# Passes in units of a forward one: the backward pass has two products for each of its. In order
+# of memory, because a process keeps what an earlier task took.
+TASKS = {"forward": 1, "sampling_step": 1, "train_step": 3}
 GEMM_SIZE = 2048
 # (system, mode) and the module that serves it.
 SYSTEMS = {
@@ -103,21 +104,21 @@ def _bench(arguments: argparse.Namespace) -> None:
     from jaxrain.diffusion.operations import forward_operations
     from jaxrain.diffusion.unet import UNetConfig
 
-    jobs = [("gemm", str(GEMM_SIZE), {"size": GEMM_SIZE}, 2 * GEMM_SIZE**3)]
+    rows: list[Row] = []
+    gemm = ("gemm", str(GEMM_SIZE), {"size": GEMM_SIZE}, 2 * GEMM_SIZE**3)
     for name in networks:
         sizes = {key: value for key, value in NETWORKS[name].items() if key != "model"}
         once = forward_operations(UNetConfig(**NETWORKS[name]["model"]), **sizes)
-        jobs += [(task, name, NETWORKS[name], times * once) for task, times in TASKS.items()]
-    rows: list[Row] = []
-    for task, network, job, operations in jobs:
-        # A matrix product has no layout to choose.
-        modes = [key for key in systems if task != "gemm" or key[1] != "channels_last"]
-        print(f"{task} {network} ...", file=sys.stderr, flush=True)
-        measured = _measure(modes, {**job, "task": task}, arguments.repeats)
-        rows += [
-            summary(task, network, key, operations, *of_mode)
-            for key, of_mode in zip(modes, measured, strict=True)
-        ]
+        jobs = [(task, name, NETWORKS[name], times * once) for task, times in TASKS.items()]
+        with contextlib.ExitStack() as stack:
+            workers = [stack.enter_context(_worker(*key)) for key in systems]
+            for task, network, job, operations in jobs if rows else [gemm, *jobs]:
+                print(f"{task} {network} ...", file=sys.stderr, flush=True)
+                measured = _measure(workers, {**job, "task": task}, arguments.repeats)
+                rows += [
+                    summary(task, network, key, operations, *of_worker)
+                    for key, of_worker in zip(systems, measured, strict=True)
+                ]
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text(json.dumps(rows, indent=1) + "\n")
     partial.replace(path)
@@ -197,55 +198,64 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def _measure(
-    modes: Sequence[tuple[str, str]], job: Row, repeats: int
+    workers: Sequence["_Worker"], job: Row, repeats: int
 ) -> list[tuple[list[float], float | None]]:
-    """For each mode the seconds of a step, one per repetition, and the peak of memory in MiB."""
-    with contextlib.ExitStack() as stack:
-        workers = []
-        # One after the other, so that no compilation disturbs another's choice of step count.
-        for system, mode in modes:
-            worker = stack.enter_context(_worker(SYSTEMS[system, mode], {**job, "mode": mode}))
-            worker.run(1)  # compiles
-            once, _ = worker.run(1)
-            worker.steps = max(1, round(SECONDS_A_REPETITION / once))
-            worker.forget_peak()
-            workers.append(worker)
-        # All repetitions of turn 1, then all of turn 2, ...
-        turns = [[worker.run(worker.steps) for worker in workers] for _ in range(repeats)]
-        return [
-            ([seconds for seconds, _ in runs], runs[-1][1] or worker.peak_memory_mib())
-            for worker, runs in zip(workers, zip(*turns, strict=True), strict=True)
-        ]
+    """For each worker the seconds of a step, one per repetition, and the peak of memory in MiB."""
+    counts = []
+    # One after the other, so that no compilation disturbs another's choice of step count.
+    for worker in workers:
+        worker.start(job)
+        worker.run(1)  # compiles
+        once, _ = worker.run(1)
+        counts.append(max(1, round(SECONDS_A_REPETITION / once)))
+        worker.forget_peak()
+    turns = [
+        [worker.run(count) for worker, count in zip(workers, counts, strict=True)]
+        for _ in range(repeats)
+    ]
+    return [
+        ([seconds for seconds, _ in runs], runs[-1][1] or worker.peak_memory_mib())
+        for worker, runs in zip(workers, zip(*turns, strict=True), strict=True)
+    ]
 
 
 @dataclass
 class _Worker:
-    """A process that does one job.
+    """A process that does one job after another.
 
     Attributes:
       process: its standard input and output are pipes.
       errors: file that takes its standard error.
-      name: of its module and mode, for messages.
-      steps: how many make up a repetition.
+      system: of SYSTEMS.
+      mode: likewise.
     """
 
     process: subprocess.Popen[str]
     errors: Any
-    name: str
-    steps: int = 1
+    system: str
+    mode: str
+
+    def start(self, job: Row) -> None:
+        """Gives it its next job."""
+        self._send({**job, "mode": self.mode})
 
     def run(self, steps: int) -> tuple[float, float | None]:
         """Seconds of one step, and the device's peak memory in MiB where it counts that."""
-        assert self.process.stdin
+        self._send(steps)
         assert self.process.stdout
-        with contextlib.suppress(BrokenPipeError):
-            print(steps, file=self.process.stdin, flush=True)
         answer = self.process.stdout.readline()
         if not answer:
             self.errors.seek(0)
-            raise RuntimeError(f"{self.name} ended early:\n{self.errors.read()}")
+            raise RuntimeError(
+                f"the worker of {self.system} {self.mode} ended early:\n{self.errors.read()}"
+            )
         seconds, peak = json.loads(answer)
         return seconds / steps, peak
+
+    def _send(self, request: Row | int) -> None:
+        assert self.process.stdin
+        with contextlib.suppress(BrokenPipeError):  # the answer that misses says it better
+            print(json.dumps(request), file=self.process.stdin, flush=True)
 
     def forget_peak(self) -> None:
         """Starts the process's peak anew, so that compilation does not count. Linux only."""
@@ -262,11 +272,11 @@ class _Worker:
 
 
 @contextlib.contextmanager
-def _worker(module: str, job: Mapping[str, Any]) -> Iterator[_Worker]:
-    """Starts a worker on a job, and ends it."""
+def _worker(system: str, mode: str) -> Iterator[_Worker]:
+    """Starts a worker, and ends it."""
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", module],
+            [sys.executable, "-m", SYSTEMS[system, mode]],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
@@ -274,10 +284,7 @@ def _worker(module: str, job: Mapping[str, Any]) -> Iterator[_Worker]:
             env=_environment(),
         )
         try:
-            assert process.stdin
-            with contextlib.suppress(BrokenPipeError):
-                print(json.dumps(job), file=process.stdin, flush=True)
-            yield _Worker(process, errors, f"{module} ({job['mode']})")
+            yield _Worker(process, errors, system, mode)
         finally:
             process.kill()
             process.communicate()

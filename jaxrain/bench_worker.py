@@ -1,7 +1,7 @@
-"""The process in which `jaxrain.bench` times JAX: one job, one repetition at a time when asked.
+"""The process in which `jaxrain.bench` times JAX: one repetition at a time when asked.
 
-Standard input brings the job, a JSON object on one line, then a count of steps a line; each count
-is answered on standard output by the seconds that so many steps took.
+Standard input brings a job, a JSON object on one line, then a count of steps a line; each count is
+answered on standard output by the seconds that so many steps took. A new job replaces the last.
 """
 
 import json
@@ -101,13 +101,16 @@ def _peak_memory_mib() -> float | None:
 
 
 def main() -> None:
-    """Serves one job until standard input ends."""
+    """Serves until standard input ends."""
     answers, sys.stdout = sys.stdout, sys.stderr  # what a library prints is not an answer
     keep_compiled_programs()
-    step = make_step(json.loads(sys.stdin.readline()))
     for line in sys.stdin:
+        request = json.loads(line)
+        if isinstance(request, dict):
+            step = make_step(request)
+            continue
         start = time.perf_counter()
-        for _ in range(int(line)):
+        for _ in range(request):
             done = step()
         jax.block_until_ready(done)
         seconds = time.perf_counter() - start

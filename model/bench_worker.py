@@ -1,8 +1,8 @@
-"""The process in which `jaxrain.bench` times PyTorch: one job, one repetition at a time when asked.
+"""The process in which `jaxrain.bench` times PyTorch: one repetition at a time when asked.
 
-Standard input brings the job, a JSON object on one line, then a count of steps a line; each count
-is answered on standard output by the seconds that so many steps took. The steps are those of the
-JAX worker: same losses, clipping, AdamW and running average.
+Standard input brings a job, a JSON object on one line, then a count of steps a line; each count is
+answered on standard output by the seconds that so many steps took. A new job replaces the last.
+The steps are those of the JAX worker: same loss, clipping, AdamW and running average.
 """
 
 import copy
@@ -90,16 +90,18 @@ def _training(
 
 
 def main() -> None:
-    """Serves one job until standard input ends."""
+    """Serves until standard input ends."""
     answers, sys.stdout = sys.stdout, sys.stderr  # what a library prints is not an answer
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
     accelerated = torch.cuda.is_available()
-    step = make_step(
-        json.loads(sys.stdin.readline()), torch.device("cuda" if accelerated else "cpu")
-    )
+    device = torch.device("cuda" if accelerated else "cpu")
     for line in sys.stdin:
+        request = json.loads(line)
+        if isinstance(request, dict):
+            step = make_step(request, device)
+            continue
         start = time.perf_counter()
-        for _ in range(int(line)):
+        for _ in range(request):
             step()
         if accelerated:
             torch.cuda.synchronize()
