@@ -66,7 +66,7 @@ def read_run(run: Path) -> Exchange:
     folder = run.absolute() / FOLDER / str(steps[-1])
     with ocp.PyTreeCheckpointer() as reader:
         params, ema, optimizer = (
-            reader.restore(folder / name) for name in ("params", "ema", "optimizer")
+            _restore(reader, folder / name) for name in ("params", "ema", "optimizer")
         )
     adam = next(part for part in optimizer["state"] if part and "mu" in part)
     # Orbax has places in a list as text.
@@ -81,6 +81,13 @@ def read_run(run: Path) -> Exchange:
         step=int(optimizer["step"]),
         epoch=loader.get("epoch", 0),
     )
+
+
+def _restore(reader: ocp.PyTreeCheckpointer, item: Path) -> Any:
+    """Reads an item as numpy, wherever its arrays lay when it was written."""
+    tree = reader.metadata(item).item_metadata.tree
+    as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), tree)
+    return reader.restore(item, args=ocp.args.PyTreeRestore(restore_args=as_numpy))
 
 
 def write_run(run: Path, state: Exchange, config: TrainConfig) -> None:
