@@ -117,7 +117,8 @@ class GaussianDiffusion(nn.Module):
         noise = torch.sqrt(1 - s * s)
         match self.prediction:
             case "eps":
-                return (x - noise * output) / s
+                # jsd ends at s = 0, where noise tells nothing: huge and clipped, but no 0 / 0.
+                return (x - noise * output) / torch.clamp(s, min=torch.finfo(x.dtype).tiny)
             case "v":
                 return s * x - noise * output
             case "x0":

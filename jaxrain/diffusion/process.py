@@ -205,7 +205,9 @@ def denoiser(network: Network, condition: Array, config: DiffusionConfig) -> Den
         level = s[:, :, None, None]
         match config.prediction:
             case "eps":
-                return (x - jnp.sqrt(1 - level * level) * output) / level
+                # jsd ends at s = 0, where noise tells nothing: huge and clipped, but no 0 / 0.
+                signal = jnp.maximum(level, jnp.finfo(x.dtype).tiny)
+                return (x - jnp.sqrt(1 - level * level) * output) / signal
             case "v":
                 return level * x - jnp.sqrt(1 - level * level) * output
             case "x0":

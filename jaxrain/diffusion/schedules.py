@@ -91,8 +91,12 @@ class Schedule:
 
     @property
     def sigma(self) -> np.ndarray:
-        """[T + 1], noise over signal, sqrt(1 - alpha_bar) / sqrt(alpha_bar); sigma[0] = 0."""
-        return np.sqrt(1 - self.alpha_bar) / self.s
+        """[T + 1], noise over signal, sqrt(1 - alpha_bar) / sqrt(alpha_bar); sigma[0] = 0.
+
+        Infinite where no signal is left, as at the end of jsd.
+        """
+        with np.errstate(divide="ignore"):
+            return np.sqrt(1 - self.alpha_bar) / self.s
 
 
 def make_schedule(name: str, steps: int, start: float = 1e-4, end: float = 2e-2) -> Schedule:

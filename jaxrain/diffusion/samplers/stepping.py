@@ -58,7 +58,7 @@ def karras_sigmas(
     """
     last = max(sigma_min, float(schedule.sigma[1]))
     first = min(sigma_max, float(schedule.sigma[-1]))
-    if steps < 2 or not 0 < last < first:
+    if steps < 2 or not 0 < last < first < np.inf:
         raise ValueError(f"no {steps} steps from sigma {first} to {last}, expected 2 or more down")
     share = np.arange(steps) / (steps - 1)
     return (first ** (1 / rho) + share * (last ** (1 / rho) - first ** (1 / rho))) ** rho
