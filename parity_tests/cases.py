@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from jaxrain.training.dialects import Dialect
+
 FIXTURES = Path(__file__).parent / "fixtures"
 
 
@@ -24,7 +26,7 @@ class Case:
     """
 
     name: str
-    dialect: str
+    dialect: Dialect
     in_channels: int
     image_size: int
     shape: tuple[int, int, int]

@@ -46,7 +46,7 @@ TOLERANCES = {
         "each parameter's gradient, float64, relative to the largest of all", 1e-12, _ROUNDING
     ),
     "step_float64": Tolerance(
-        "parameters, moments and EMA after one AdamW step, float64",
+        "parameters and EMA after one AdamW step, float64",
         1e-12,
         "Adam divides by sqrt(v) + 1e-8, so gradients near 1e-8 magnify their rounding a little",
     ),
@@ -56,12 +56,14 @@ TOLERANCES = {
         "rounding grows with the steps through the loss's curvature",
     ),
     "schedule": Tolerance(
-        "seven schedules, all twelve buffers, float64", 0, "both are the same numpy formulas"
+        "seven schedules, all twelve buffers, float64: unequal values",
+        0,
+        "both are the same numpy formulas",
     ),
     "schedule_formula": Tolerance(
-        "schedules against their formulas in 50 digits",
+        "schedules against their formulas in extended precision",
         1e-12,
-        "a cosine beta is a difference of numbers near 1: 1e-16 of 1 is up to 1e-12 of it",
+        "alpha_bar is a product of 2000 rounded factors; betas are taken relative to the largest",
     ),
     "process": Tolerance("q_sample and posterior, float64", 1e-14, "a few float64 operations"),
     "chain_float64": Tolerance(
