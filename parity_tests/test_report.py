@@ -21,7 +21,7 @@ def traces():
     s = np.array([[0.2], [0.9]])
     ours = report.jax_trace(CONFIG, params, 16, x, s)
     same = report.torch_trace(CONFIG, params, 16, x, s)
-    params["mid"][0]["res_block"]["block1"]["conv"]["bias"] += 1e-6
+    params["mid"][0]["res_block"]["block2"]["conv"]["bias"] += 1e-6
     return ours, same, report.torch_trace(CONFIG, params, 16, x, s)
 
 
