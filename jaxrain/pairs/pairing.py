@@ -13,6 +13,7 @@ from jaxrain.pairs.interpolation import interpolation_matrices
 from jaxrain.pairs.recipe import SPLITS, DataConfig
 from jaxrain.pairs.sources import Source
 from jaxrain.weather.netcdf import open_netcdf
+from jaxrain.weather.projections import grid_mapping
 
 
 @dataclass(frozen=True)
@@ -179,6 +180,7 @@ def _grid_of(dataset: xr.Dataset) -> Grid:
         projected=True,
         latitude=dataset["latitude"].values if known else None,
         longitude=dataset["longitude"].values if known else None,
+        mapping=grid_mapping(dataset, "rain"),
     )
 
 
