@@ -31,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _verify(arguments: argparse.Namespace) -> None:
     from jaxrain.verification.baselines import baselines
+    from jaxrain.verification.conservation import coarse_rain
     from jaxrain.verification.forecast import open_forecast
     from jaxrain.verification.page import headline
     from jaxrain.verification.report import report_folder, write_report
@@ -46,7 +47,8 @@ def _verify(arguments: argparse.Namespace) -> None:
             store = store_of(forecast)
             truth = truth_from_store(forecast, store)
         against = baselines(forecast, store)
-        found = verify(forecast, truth, against, _progress)
+        cells = coarse_rain(forecast, store)
+        found = verify(forecast, truth, against, _progress, coarse=cells)
         page = write_report(folder, found, forecast, truth, against)
     print(f"{found.hours} hours, {len(found.fields)} fields, {found.points} points")
     print(terminal(found))

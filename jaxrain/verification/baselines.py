@@ -1,4 +1,4 @@
-"""What a forecast must beat: deterministic fields made of the same coarse rain."""
+"""What a forecast must beat: fields made of the same coarse rain, and forecasts from elsewhere."""
 
 from collections.abc import Callable
 
@@ -7,10 +7,10 @@ import numpy as np
 from jaxrain.grids.regrid import nearest_matrix
 from jaxrain.pairs.store import Store
 from jaxrain.verification.forecast import Case, Forecast
-from jaxrain.verification.truth import area_of
+from jaxrain.verification.truth import area_of, store_index
 
 Baseline = Callable[[Case, int], np.ndarray]
-"""Rain of one hour of a case [mm], shape [H, W]."""
+"""Rain of one hour of a case [mm], shape [members, H, W]; a deterministic one has one member."""
 
 
 def baselines(forecast: Forecast, store: Store | None) -> dict[str, Baseline]:
@@ -20,7 +20,7 @@ def baselines(forecast: Forecast, store: Store | None) -> dict[str, Baseline]:
       forecast: what is verified; it carries the bilinear field itself.
       store: where the ensemble's input lies; None where it came from elsewhere.
     """
-    found: dict[str, Baseline] = {"bilinear": lambda case, hour: case.bilinear(hour)}
+    found: dict[str, Baseline] = {"bilinear": lambda case, hour: case.bilinear(hour)[None]}
     if store is not None and "tp" in store.channels:
         found["nearest"] = _nearest(forecast, store)
     return found
@@ -41,7 +41,6 @@ def _nearest(forecast: Forecast, store: Store) -> Baseline:
 
     def nearest(case: Case, hour: int) -> np.ndarray:
         area = areas[case.name]
-        index = int(np.flatnonzero(area.hours == case.hours[hour])[0])
-        return np.asarray(area.coarse(index)[rain])[cells[case.name]]
+        return np.asarray(area.coarse(store_index(area, case, hour))[rain])[cells[case.name]][None]
 
     return nearest

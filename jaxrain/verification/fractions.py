@@ -73,6 +73,26 @@ def fraction_sums(
     return sums
 
 
+def skilful_scale_km(skill: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """The smallest window at which a forecast is halfway from a random one to a perfect one.
+
+    Args:
+      skill: fractions skill score by window, shape [..., windows]; NaN where not known.
+      share: of points at which it came, shape [...].
+
+    Returns:
+      The first of WINDOWS_KM with skill >= 0.5 + share / 2, shape [...] [km]; infinite where none
+      has, NaN where no skill is known or it never came.
+
+    References:
+      Roberts and Lean (2008), doi:10.1175/2007MWR2123.1, equation 8.
+    """
+    reached = skill >= 0.5 + share[..., None] / 2
+    smallest = np.asarray(WINDOWS_KM, np.float64)[reached.argmax(-1)]
+    told = np.isfinite(skill).any(-1) & (share > 0)
+    return np.where(told, np.where(reached.any(-1), smallest, np.inf), np.nan)
+
+
 def _wet(rain: np.ndarray, threshold: float, known: np.ndarray) -> np.ndarray:
     return (known & (rain >= threshold)).astype(np.float32)
 

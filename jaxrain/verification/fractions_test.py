@@ -2,7 +2,12 @@ import numpy as np
 import pytest
 from scipy.ndimage import uniform_filter
 
-from jaxrain.verification.fractions import WINDOWS_KM, fraction_sums, window_points
+from jaxrain.verification.fractions import (
+    WINDOWS_KM,
+    fraction_sums,
+    skilful_scale_km,
+    window_points,
+)
 from jaxrain.verification.points import THRESHOLDS_MM
 
 
@@ -63,3 +68,13 @@ def test_windows_follow_the_grid_and_too_wide_ones_are_left_out():
     sums = fraction_sums(rain(7, 1, 20, 20), rain(8, 20, 20), 1.0)
     assert sums["fraction_reference"][0, :4].all()
     assert not sums["fraction_reference"][:, 4:].any()
+
+
+def test_the_skilful_scale_is_the_first_window_halfway_to_perfect():
+    skill = np.array([0.1, 0.3, 0.54, 0.56, 0.7, np.nan])
+    assert skilful_scale_km(skill, np.array(0.1)) == WINDOWS_KM[3]  # 0.55 is asked for
+    assert skilful_scale_km(skill, np.array(0.5)) == np.inf
+    assert np.isnan(skilful_scale_km(skill, np.array(0.0)))
+    assert np.isnan(skilful_scale_km(np.full(6, np.nan), np.array(0.1)))
+    both = skilful_scale_km(np.stack([skill, skill]), np.array([0.0, 0.01]))
+    np.testing.assert_array_equal(both, [np.nan, 7])

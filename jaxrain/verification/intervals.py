@@ -6,10 +6,10 @@ import numpy as np
 
 from jaxrain.verification.points import Sums
 
-# Rain of one hour is much like that of the next, so hours are drawn in blocks: whole days where
-# there are enough to draw from, else stretches of about a storm cell's life.
-_DAYS_ENOUGH = 10
-_LONG_HOURS, _SHORT_HOURS = 24, 3
+# Rain of one hour is much like that of the next, so hours are drawn in blocks: whole days, in a
+# single day stretches of about a storm cell's life, in a single stretch the hours, in a single
+# hour the windows.
+_KINDS = ((24, "days"), (3, "stretches of 3 hours"), (1, "hours"))
 
 
 @dataclass(frozen=True)
@@ -17,30 +17,39 @@ class Blocks:
     """Hours grouped for drawing.
 
     Attributes:
-      hours: length of a block [h].
+      hours: length of a block [h]; 0 where each field of a single hour is a block.
+      kind: what a block is, in words: 'days', 'stretches of 3 hours', 'hours' or 'windows'.
       count: how many blocks there are.
       of: which block each field belongs to, shape [fields].
     """
 
     hours: int
+    kind: str
     count: int
     of: np.ndarray
+
+    def words(self) -> str:
+        """How many of what, as '12 days'."""
+        return f"{self.count} {self.kind}" if self.count > 1 else "a single window"
 
 
 def blocks(times: np.ndarray) -> Blocks:
     """Groups fields by the block of hours they lie in, whatever area they show.
 
     Fields of one hour fall into one block even when they show different areas, since one weather
-    may have made both: the intervals are rather too wide than too narrow.
+    may have made both: the intervals are rather too wide than too narrow. Only where there is no
+    second hour are the areas or windows themselves the blocks.
 
     Args:
       times: end of each field's hour, datetime64, shape [fields].
     """
-    # An hour's sum is named for its end: 00 UTC belongs to the day before.
-    hour = times.astype("datetime64[h]").astype(np.int64) - 1
-    length = _LONG_HOURS if len(np.unique(hour // _LONG_HOURS)) >= _DAYS_ENOUGH else _SHORT_HOURS
-    names, of = np.unique(hour // length, return_inverse=True)
-    return Blocks(hours=length, count=len(names), of=of)
+    # An hour's sum is named for its end: 00:00 UTC belongs to the day before, 00:50 to the new one.
+    hour = (times.astype("datetime64[s]").astype(np.int64) - 1) // 3600
+    for length, kind in _KINDS:
+        names, of = np.unique(hour // length, return_inverse=True)
+        if len(names) > 1:
+            return Blocks(hours=length, kind=kind, count=len(names), of=of)
+    return Blocks(hours=0, kind="windows", count=len(times), of=np.arange(len(times)))
 
 
 def draw(grouped: Blocks, *, draws: int, seed: int) -> np.ndarray:
@@ -80,14 +89,18 @@ def interval(value: np.ndarray, draws: np.ndarray, grouped: Blocks) -> dict[str,
 
     Args:
       value: the score of all hours, shape [].
-      draws: the score of each draw, shape [draws]; NaN where a draw says nothing of it.
+      draws: the score of each draw, shape [draws]; NaN where a draw says nothing of it, infinite
+        where it is beyond the scale.
       grouped: the blocks drawn from; of a single one no interval can be told.
 
     Returns:
       `value`, `low` and `high`; None where not known.
     """
-    known = draws[np.isfinite(draws)]
+    known = draws[~np.isnan(draws)]
     low, high = None, None
     if grouped.count > 1 and np.isfinite(value) and len(known):
-        low, high = (float(end) for end in np.percentile(known, (2.5, 97.5)))
+        # Between a finite and an infinite draw there is no number to interpolate.
+        beyond = not np.isfinite(known).all()
+        ends = np.percentile(known, (2.5, 97.5), method="nearest" if beyond else "linear")
+        low, high = (float(end) if np.isfinite(end) else None for end in ends)
     return {"value": float(value) if np.isfinite(value) else None, "low": low, "high": high}

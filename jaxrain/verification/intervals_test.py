@@ -8,13 +8,26 @@ def hours(count, start="2022-06-01T01"):
     return np.datetime64(start, "ns") + np.arange(count) * np.timedelta64(1, "h")
 
 
-def test_few_hours_fall_into_blocks_of_three_and_many_into_days():
-    few = blocks(hours(24))
-    assert (few.hours, few.count) == (3, 8)
-    np.testing.assert_array_equal(np.bincount(few.of), 3)
-    many = blocks(hours(24 * 12))
-    assert (many.hours, many.count) == (24, 12)
-    np.testing.assert_array_equal(np.bincount(many.of), 24)
+@pytest.mark.parametrize(
+    ("count", "start", "expected"),
+    [
+        (24 * 12, "2022-06-01T01", (24, "days", 12)),
+        (24, "2022-06-01T01", (3, "stretches of 3 hours", 8)),
+        (25, "2022-06-01T01", (24, "days", 2)),
+        (2, "2022-06-01T01", (1, "hours", 2)),
+        (2, "2022-05-31T23:50", (24, "days", 2)),  # ten to midnight, ten to one
+    ],
+)
+def test_blocks_are_days_or_what_there_is_more_than_one_of(count, start, expected):
+    grouped = blocks(hours(count, start))
+    assert (grouped.hours, grouped.kind, grouped.count) == expected
+    assert len(grouped.of) == count
+
+
+def test_windows_of_a_single_hour_are_blocks_themselves():
+    grouped = blocks(np.repeat(hours(1), 3))
+    assert (grouped.kind, grouped.count) == ("windows", 3)
+    np.testing.assert_array_equal(grouped.of, [0, 1, 2])
 
 
 def test_windows_of_one_hour_are_drawn_together():
@@ -47,10 +60,18 @@ def test_interval_of_a_mean_of_independent_blocks_is_the_normal_one():
 
 
 def test_one_block_has_no_interval_and_the_unknown_is_none():
-    single = blocks(hours(2))
+    single = blocks(hours(1))
     assert interval(np.array(1.0), np.ones(5), single) == {"value": 1.0, "low": None, "high": None}
     several = blocks(hours(20))
     unknown = interval(np.array(np.nan), np.full(5, np.nan), several)
     assert unknown == {"value": None, "low": None, "high": None}
     partly = interval(np.array(2.0), np.array([1.0, np.nan, 3.0]), several)
     assert 1 <= partly["low"] <= partly["high"] <= 3
+
+
+def test_beyond_the_scale_there_is_no_end():
+    several = blocks(hours(20))
+    draws = np.concatenate([np.full(50, 7.0), np.full(50, np.inf)])
+    assert interval(np.array(7.0), draws, several) == {"value": 7.0, "low": 7.0, "high": None}
+    beyond = interval(np.array(np.inf), draws, several)
+    assert beyond == {"value": None, "low": None, "high": None}

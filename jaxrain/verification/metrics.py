@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from jaxrain.verification import fractions, points, quantiles, spectra
+from jaxrain.verification import fractions, points, probabilities, quantiles, sequences, spectra
+from jaxrain.verification.conservation import Cells, conservation_sums
 from jaxrain.verification.fractions import WINDOWS_KM
 from jaxrain.verification.points import THRESHOLDS_MM, Sums
 
@@ -23,8 +24,20 @@ MEANINGS = {
     "log_spectral_distance_db": "root mean square of that distance [dB]. 0 is perfect",
     "effective_resolution_km": "wavelength where the power falls below half of the truth's [km]; "
     "the shortest that the grid holds where it never does",
+    "rank_flatness": "share of the rank histogram that is out of place. 0 is perfect",
+    "lag1_autocorrelation": "correlation of each member's rain with its own an hour later, at the "
+    "same points, over consecutive hours",
+    "lag1_difference": "lag1_autocorrelation minus the truth's. 0 is perfect, below it members "
+    "flicker",
+    "conservation_mm": "mean distance of each member's mean over a coarse cell from the coarse "
+    "rain [mm], over cells whose points are all known",
 }
 """Scores of one number, by name. Those below are named for their threshold, and window."""
+
+SKILL_MEANINGS = {
+    "crpss": "1 - crps_mm / crps_mm of bilinear interpolation. 1 is perfect, 0 no better than it",
+}
+"""Scores that need another forecast beside."""
 
 THRESHOLD_MEANINGS = {
     "csi": "critical success index of the ensemble mean: hits / (hits + misses + false alarms). "
@@ -34,6 +47,15 @@ THRESHOLD_MEANINGS = {
     "member_csi": "critical success index of the members, each a forecast of its own, pooled",
     "member_frequency_bias": "frequency bias of the members, pooled. 1 is perfect",
     "brier": "fair Brier score (Ferro 2014) of the share of members that say yes. 0 is perfect",
+    "brier_skill": "1 - brier / brier_uncertainty. 1 is perfect, 0 no better than always saying "
+    "how often it comes",
+    "brier_reliability": "distance of each probability from how often it came (Murphy 1973; part "
+    "of the Brier score without Ferro's correction, as are the next two). 0 is perfect",
+    "brier_resolution": "how far the probabilities tell often from seldom. More is better",
+    "brier_uncertainty": "the weather's own: how often it comes, times how often not",
+    "roc_area": "area under the ROC curve. 1 is perfect, 0.5 is chance",
+    "skilful_scale_km": "smallest window whose fss is at least 0.5 + f / 2, where f is how often "
+    "it comes (Roberts and Lean 2008) [km]; unknown where none is",
 }
 
 FRACTION_MEANINGS = {
@@ -44,7 +66,13 @@ FRACTION_MEANINGS = {
 
 
 def hour_sums(
-    members: np.ndarray, truth: np.ndarray, spacing_km: float, wavelengths_km: np.ndarray
+    members: np.ndarray,
+    truth: np.ndarray,
+    spacing_km: float,
+    wavelengths_km: np.ndarray,
+    *,
+    before: tuple[np.ndarray, np.ndarray] | None = None,
+    cells: Cells | None = None,
 ) -> Sums:
     """All that one hour of one forecast adds to the sums that `scores` reads.
 
@@ -53,12 +81,16 @@ def hour_sums(
       truth: what came, shape [H, W] [mm]; NaN where it is not known.
       spacing_km: distance of neighbouring points.
       wavelengths_km: where the spectrum is wanted, shape [K] [km].
+      before: members and truth of the hour before, where that one is there.
+      cells: the coarse rain, where it is known.
     """
     known = np.isfinite(truth)
     return (
         points.point_sums(members, truth)
         | fractions.fraction_sums(members, truth, spacing_km)
         | spectra.spectrum_sums(members, truth, spacing_km, wavelengths_km)
+        | sequences.lag_sums(members, truth, *(before or ()))
+        | conservation_sums(members, truth, cells)
         | {
             # Member by member: a copy of the known points of all would double the memory.
             "rain_counts": np.mean([quantiles.rain_counts(each[known]) for each in members], 0),
@@ -84,6 +116,7 @@ def scores(sums: Sums, wavelengths_km: np.ndarray) -> dict[str, np.ndarray]:
             _point_scores(sums)
             | _yes_no_scores(sums)
             | _fraction_scores(sums)
+            | _sequence_scores(sums)
             | _quantile_scores(sums)
             | _spectrum_scores(sums, wavelengths_km)
         )
@@ -100,6 +133,10 @@ def _point_scores(sums: Sums) -> dict[str, np.ndarray]:
         "rmse_mm": rmse,
         "bias_mm": sums["error"] / count,
         "spread_skill": spread / rmse if members > 1 else np.full_like(rmse, np.nan),
+        "rank_flatness": probabilities.rank_flatness(sums["ranks"])
+        if members > 1
+        else np.full_like(rmse, np.nan),
+        "conservation_mm": sums["cell_error"] / sums["cells"],
     }
 
 
@@ -111,7 +148,17 @@ def _yes_no_scores(sums: Sums) -> dict[str, np.ndarray]:
             hits, said = sums[f"{kind}_hits"][..., t], sums[f"{kind}_yes"][..., t]
             result[f"{prefix}csi_{threshold:g}mm"] = hits / (said + came - hits)
             result[f"{prefix}frequency_bias_{threshold:g}mm"] = said / came
-        result[f"brier_{threshold:g}mm"] = sums["brier"][..., t] / sums["points"]
+        counts = sums["forecasts"][..., t, :], sums["events"][..., t, :]
+        brier = sums["brier"][..., t] / sums["points"]
+        reliability, resolution, uncertainty = probabilities.brier_parts(*counts)
+        result |= {
+            f"brier_{threshold:g}mm": brier,
+            f"brier_skill_{threshold:g}mm": 1 - brier / uncertainty,
+            f"brier_reliability_{threshold:g}mm": reliability,
+            f"brier_resolution_{threshold:g}mm": resolution,
+            f"brier_uncertainty_{threshold:g}mm": uncertainty,
+            f"roc_area_{threshold:g}mm": probabilities.roc_area(*counts),
+        }
     return result
 
 
@@ -123,7 +170,16 @@ def _fraction_scores(sums: Sums) -> dict[str, np.ndarray]:
                 difference = sums[f"{prefix}fraction_difference"][..., t, w]
                 reference = sums[f"{prefix}fraction_reference"][..., t, w]
                 result[f"{prefix}fss_{threshold:g}mm_{window}km"] = 1 - difference / reference
+        skill = np.stack([result[f"fss_{threshold:g}mm_{w}km"] for w in WINDOWS_KM], -1)
+        share = sums["observed"][..., t] / sums["points"]
+        result[f"skilful_scale_km_{threshold:g}mm"] = fractions.skilful_scale_km(skill, share)
     return result
+
+
+def _sequence_scores(sums: Sums) -> dict[str, np.ndarray]:
+    ours = sequences.autocorrelation(sums["lag_moments"])
+    truth = sequences.autocorrelation(sums["truth_lag_moments"])
+    return {"lag1_autocorrelation": ours, "lag1_difference": ours - truth}
 
 
 def _quantile_scores(sums: Sums) -> dict[str, np.ndarray]:

@@ -46,7 +46,10 @@ def test_a_perfect_forecast(exchangeable):
     perfect = ("csi_1mm", "frequency_bias_5mm", "member_csi_10mm", "wet_area_ratio", "p99_ratio")
     for name in (*perfect, "p99.9_ratio", "fss_1mm_1km", "member_fss_5mm_31km"):
         assert found[name] == pytest.approx(1), name
+    for name in ("roc_area_5mm", "brier_skill_1mm", "skilful_scale_km_1mm"):
+        assert found[name] == pytest.approx(1), name
     assert np.isnan(found["spread_skill"])
+    assert np.isnan(found["rank_flatness"])
 
 
 def test_members_drawn_as_the_truth_is_have_its_spread_spectrum_and_extremes(exchangeable):
@@ -54,6 +57,11 @@ def test_members_drawn_as_the_truth_is_have_its_spread_spectrum_and_extremes(exc
     assert found["spread_skill"] == pytest.approx(1, abs=0.05)
     assert found["wet_area_ratio"] == pytest.approx(1, abs=0.03)
     assert found["p99_ratio"] == pytest.approx(1, abs=0.1)
+    assert found["rank_flatness"] < 0.03
+    # Points don't know of each other, so that all that their probabilities differ by is chance.
+    often = (exchangeable[1] >= 1).mean()
+    assert found["brier_reliability_1mm"] == pytest.approx(often * (1 - often) / 8, rel=0.2)
+    assert found["roc_area_1mm"] == pytest.approx(0.5, abs=0.02)
     assert found["log_spectral_distance_db"] < 2
     assert found["effective_resolution_km"] == pytest.approx(WAVES[-1])
 

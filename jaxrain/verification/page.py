@@ -119,8 +119,8 @@ def _head(found: Verification, name: str) -> str:
     if found.blocks.count < _FEW_BLOCKS:
         warning = (
             f'<p class="warning">All of this rests on {_count(found.hours, "hour")} in '
-            f"{_count(found.blocks.count, 'block')} of up to {found.blocks.hours} h: the intervals "
-            "are rough, and other weather may score otherwise.</p>"
+            f"{found.blocks.words()}: the intervals are rough, and other weather may score "
+            "otherwise.</p>"
         )
     return (
         f"<header><h1>{headline(found.skill['bilinear'])}</h1>"
@@ -177,12 +177,13 @@ def _resolution(found: Verification) -> str:
 
 
 def _scores(found: Verification) -> str:
+    wet = found.truth["wet_fraction"]
     basis = (
         f"{_count(found.hours, 'hour')}, {len(found.fields)} fields, {_grouped(found.points)} "
-        f"points; in small print 95 % intervals from {found.blocks.count} blocks of up to "
-        f"{found.blocks.hours} h. A single forecast’s CRPS is its mean absolute error. The truth: "
+        f"points; in small print 95 % intervals from drawing {found.blocks.words()} "
+        "with replacement. A single forecast’s CRPS is its mean absolute error. The truth: "
         f"mean {number(found.truth['mean_mm'])} mm, wet on "
-        f"{number(100 * found.truth['wet_fraction'])} % of the points."
+        f"{number(None if wet is None else 100 * wet)} % of the points."
     )
     return _section(
         "Scores",
@@ -203,7 +204,7 @@ def _limits(found: Verification) -> str:
     sentences = (
         "The points of one hour are not independent, nor are neighbouring hours: "
         f"{_grouped(found.points)} points are far fewer pieces of evidence. Intervals come from "
-        f"drawing {_count(found.blocks.count, 'block')} of hours with replacement; they tell how "
+        f"drawing {found.blocks.words()} with replacement; they tell how "
         "scores vary within this weather, not what another season or region would give.",
         "Interpolation is one forecast that cannot say how sure it is, and the mean absolute error "
         "is what CRPS makes of it. Its frequency bias at heavy rain shows what averaging over a "

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,12 @@ from jaxrain.verification.baselines import Baseline
 from jaxrain.verification.forecast import Forecast
 from jaxrain.verification.fractions import WINDOWS_KM
 from jaxrain.verification.maps import Scene, map_figure, scene, telling_fields
-from jaxrain.verification.metrics import FRACTION_MEANINGS, MEANINGS, THRESHOLD_MEANINGS
+from jaxrain.verification.metrics import (
+    FRACTION_MEANINGS,
+    MEANINGS,
+    SKILL_MEANINGS,
+    THRESHOLD_MEANINGS,
+)
 from jaxrain.verification.points import THRESHOLDS_MM
 from jaxrain.verification.scoring import MODEL, Field, Verification, read_systems
 from jaxrain.verification.truth import Truth
@@ -89,7 +95,7 @@ def scores_json(found: Verification, name: str, attributes: dict[str, str]) -> s
         "points_without_forecast": found.unforecast,
         "interval": {
             "level": 0.95,
-            "method": "bootstrap over blocks of hours",
+            "method": f"bootstrap over {found.blocks.kind}",
             "block_hours": found.blocks.hours,
             "blocks": found.blocks.count,
         },
@@ -105,7 +111,10 @@ def scores_json(found: Verification, name: str, attributes: dict[str, str]) -> s
             for t, threshold in enumerate(THRESHOLDS_MM)
         },
         "spectra": _spectra(found),
-        "meanings": MEANINGS | THRESHOLD_MEANINGS | FRACTION_MEANINGS,
+        "consecutive_pairs": int(found.sums[MODEL]["lag_pairs"]),
+        "coarse_cells": int(found.sums[MODEL]["cells"]),
+        "parts": [asdict(part) for part in found.parts],
+        "meanings": MEANINGS | SKILL_MEANINGS | THRESHOLD_MEANINGS | FRACTION_MEANINGS,
         "forecast": {"file": name, "attributes": attributes},
     }
     return json.dumps(content, indent=1, allow_nan=False) + "\n"

@@ -8,8 +8,12 @@ import numpy as np
 from jaxrain.errors import InputError
 from jaxrain.verification import intervals, metrics, spectra
 from jaxrain.verification.baselines import Baseline
+from jaxrain.verification.bias_maps import BiasMap, cases_to_map
+from jaxrain.verification.breakdown import Part, breakdown
+from jaxrain.verification.conservation import CoarseRain
 from jaxrain.verification.forecast import Case, Forecast
 from jaxrain.verification.points import Sums
+from jaxrain.verification.sequences import autocorrelation, consecutive
 from jaxrain.verification.truth import Truth
 
 MODEL = "model"
@@ -51,9 +55,12 @@ class Verification:
       blocks: how hours are grouped for the intervals.
       systems: scores by system ('model' and the baselines), then by name.
       skill: of each baseline, 1 - CRPS of the model / CRPS of the baseline.
-      truth: of the truth itself, `wet_fraction` and `mean_mm`.
+      truth: of the truth itself, `wet_fraction`, `mean_mm`, and where known
+        `lag1_autocorrelation` and `conservation_mm`.
       sums: totals by system, see `metrics.hour_sums`; the model's has `mean_spectrum` too.
       wavelengths_km: of the spectra, shape [K].
+      parts: scores by area, time, hour of the day and wetness.
+      bias_maps: mean error of the ensemble's mean in the cases with the most hours.
     """
 
     fields: list[Field]
@@ -63,9 +70,11 @@ class Verification:
     blocks: intervals.Blocks
     systems: dict[str, dict[str, Interval]]
     skill: dict[str, Interval]
-    truth: dict[str, float]
+    truth: dict[str, float | None]
     sums: dict[str, Sums]
     wavelengths_km: np.ndarray
+    parts: list[Part]
+    bias_maps: list[BiasMap]
 
     @property
     def hours(self) -> int:
@@ -78,45 +87,65 @@ def verify(
     truth: Truth,
     baselines: dict[str, Baseline],
     progress: Callable[[int, int], None] = lambda done, of: None,
+    *,
+    coarse: CoarseRain | None = None,
 ) -> Verification:
     """Scores an ensemble and its baselines on the points that all of them and the truth know.
 
-    Holds one hour of all members at a time.
+    Holds an hour of all members at a time, and the one before where hours are consecutive.
 
     Args:
       forecast: open ensemble.
       truth: what came.
-      baselines: deterministic forecasts by name, `bilinear` among them.
+      baselines: forecasts to compare with by name, `bilinear` among them.
       progress: told after each field how many are done, of how many.
+      coarse: the coarse rain on its own cells, where it is known.
 
     Raises:
       InputError: no point is known in any hour.
     """
     waves = _wavelengths(forecast.cases)
     per_field: dict[str, list[Sums]] = {name: [] for name in (MODEL, *baselines)}
+    mapped = cases_to_map([len(case.hours) for case in forecast.cases])
+    maps = {c: BiasMap(c, forecast.cases[c].grid.shape) for c in mapped}
     fields, unforecast = [], 0
+    before: tuple[dict[str, np.ndarray], np.ndarray] | None = None
     todo = [(c, h) for c, case in enumerate(forecast.cases) for h in range(len(case.hours))]
     for done, (c, h) in enumerate(todo, 1):
         case = forecast.cases[c]
+        if not consecutive(case.hours, h):
+            before = None
         systems = read_systems(case, h, baselines)
         known, left_out = shared_truth(truth(case, h), systems)
         unforecast += left_out
         if np.isfinite(known).any():
+            cells = coarse(case, h) if coarse else None
             for name, rain in systems.items():
-                sums = metrics.hour_sums(rain, known, case.spacing_km(), waves)
+                earlier = (before[0][name], before[1]) if before else None
+                sums = metrics.hour_sums(
+                    rain, known, case.spacing_km(), waves, before=earlier, cells=cells
+                )
                 per_field[name].append(sums)
             per_field[MODEL][-1]["mean_spectrum"] = _mean_spectrum(case, systems, known, waves)
             fields.append(_field(case, c, h, known, per_field))
+            if c in maps:
+                maps[c].add(systems[MODEL], known)
+        before = systems, known
         progress(done, len(todo))
     if not fields:
         raise InputError(f"{forecast.path}: the truth knows no point in any of its hours")
-    return _conclude(fields, unforecast, per_field, waves)
+    stacked = {
+        name: {key: np.stack([sums[key] for sums in all_sums]) for key in all_sums[0]}
+        for name, all_sums in per_field.items()
+    }
+    parts = breakdown(fields, [case.name for case in forecast.cases], stacked)
+    return _conclude(fields, unforecast, stacked, waves, parts, list(maps.values()))
 
 
 def read_systems(case: Case, hour: int, baselines: dict[str, Baseline]) -> dict[str, np.ndarray]:
     """Rain of the model and the baselines in one hour [mm], each [members, H, W]."""
     return {MODEL: case.members(hour)} | {
-        name: baseline(case, hour)[None] for name, baseline in baselines.items()
+        name: baseline(case, hour) for name, baseline in baselines.items()
     }
 
 
@@ -152,12 +181,13 @@ def _field(
 
 
 def _conclude(
-    fields: list[Field], unforecast: int, per_field: dict[str, list[Sums]], waves: np.ndarray
+    fields: list[Field],
+    unforecast: int,
+    stacked: dict[str, Sums],
+    waves: np.ndarray,
+    parts: list[Part],
+    maps: list[BiasMap],
 ) -> Verification:
-    stacked = {
-        name: {key: np.stack([sums[key] for sums in all_sums]) for key in all_sums[0]}
-        for name, all_sums in per_field.items()
-    }
     grouped = intervals.blocks(np.array([field.time for field in fields]))
     weights = intervals.draw(grouped, draws=DRAWS, seed=SEED)
     totals = {name: intervals.total(s, np.ones(len(fields))) for name, s in stacked.items()}
@@ -165,38 +195,44 @@ def _conclude(
     drawn = {
         name: metrics.scores(intervals.total(s, weights), waves) for name, s in stacked.items()
     }
-    with np.errstate(invalid="ignore", divide="ignore"):
-        skill = {
-            name: intervals.interval(
-                1 - value[MODEL]["crps_mm"] / value[name]["crps_mm"],
-                1 - drawn[MODEL]["crps_mm"] / drawn[name]["crps_mm"],
-                grouped,
+
+    def skill(of: str, against: str) -> Interval:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            whole, each = (
+                1 - scores[of]["crps_mm"] / scores[against]["crps_mm"] for scores in (value, drawn)
             )
-            for name in value
-            if name != MODEL
-        }
-    model = totals[MODEL]
+        return intervals.interval(whole, each, grouped)
+
     return Verification(
         fields=fields,
-        points=int(model["points"]),
+        points=int(totals[MODEL]["points"]),
         unforecast=unforecast,
-        members=model["ranks"].shape[-1] - 1,
+        members=totals[MODEL]["ranks"].shape[-1] - 1,
         blocks=grouped,
         systems={
             name: {
                 score: intervals.interval(each, drawn[name][score], grouped)
                 for score, each in value[name].items()
             }
+            | {"crpss": skill(name, "bilinear")}
             for name in value
         },
-        skill=skill,
-        truth={
-            "wet_fraction": float(model["observed"][0] / model["points"]),
-            "mean_mm": float(
-                sum(f.rain_mm * s for f, s in zip(fields, stacked[MODEL]["points"], strict=True))
-                / model["points"]
-            ),
-        },
+        skill={name: skill(MODEL, name) for name in value if name != MODEL},
+        truth=_truth(fields, stacked[MODEL], totals[MODEL]),
         sums=totals,
         wavelengths_km=waves,
+        parts=parts,
+        bias_maps=maps,
     )
+
+
+def _truth(fields: list[Field], sums: Sums, total: Sums) -> dict[str, float | None]:
+    """What the same points say of the truth itself."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = {
+            "wet_fraction": total["observed"][0] / total["points"],
+            "mean_mm": np.average([field.rain_mm for field in fields], weights=sums["points"]),
+            "lag1_autocorrelation": autocorrelation(total["truth_lag_moments"]),
+            "conservation_mm": total["cell_truth_error"] / total["cells"],
+        }
+    return {name: float(each) if np.isfinite(each) else None for name, each in found.items()}

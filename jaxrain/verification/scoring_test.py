@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from jaxrain.verification.baselines import baselines
+from jaxrain.verification.conservation import coarse_rain
 from jaxrain.verification.forecast import open_forecast
 from jaxrain.verification.forecast_test import example
 from jaxrain.verification.scoring import MODEL, shared_truth, verify
@@ -50,6 +51,32 @@ def test_members_drawn_as_the_truth_beat_interpolation(found):
     assert skill["value"] == pytest.approx(1 - model / bilinear)
     assert 0 < skill["low"] <= skill["value"] <= skill["high"]
     assert found.systems[MODEL]["wet_area_ratio"]["value"] == pytest.approx(1, abs=0.05)
+
+
+def test_every_system_has_its_skill_against_bilinear(found):
+    assert found.systems[MODEL]["crpss"] == found.skill["bilinear"]
+    assert found.systems["bilinear"]["crpss"] == {"value": 0, "low": 0, "high": 0}
+
+
+def test_rain_goes_from_hour_to_hour_as_the_truths(found):
+    # Each hour is drawn anew, so that neither members nor truth remember, but the same cells
+    # are dry or wet by chance.
+    pairs = found.sums[MODEL]["lag_pairs"]
+    assert pairs == 4
+    ours = found.systems[MODEL]["lag1_autocorrelation"]["value"]
+    truth = found.truth["lag1_autocorrelation"]
+    assert ours == pytest.approx(truth, abs=0.15)
+    difference = found.systems[MODEL]["lag1_difference"]["value"]
+    assert difference == pytest.approx(ours - truth)
+
+
+def test_conservation_is_scored_where_the_coarse_rain_is_known(opened, found):
+    forecast = opened[0]
+    with_cells = verify(*opened, coarse=coarse_rain(forecast, store_of(forecast)))
+    assert with_cells.truth["conservation_mm"] < 1e-6
+    assert with_cells.systems["nearest"]["conservation_mm"]["value"] < 1e-6
+    assert with_cells.systems[MODEL]["conservation_mm"]["value"] > 0.1
+    assert found.systems[MODEL]["conservation_mm"]["value"] is None
 
 
 def test_gain_of_hours_adds_up_to_the_difference(found):

@@ -4,7 +4,12 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from jaxrain.verification.fractions import WINDOWS_KM
-from jaxrain.verification.metrics import FRACTION_MEANINGS, MEANINGS, THRESHOLD_MEANINGS
+from jaxrain.verification.metrics import (
+    FRACTION_MEANINGS,
+    MEANINGS,
+    SKILL_MEANINGS,
+    THRESHOLD_MEANINGS,
+)
 from jaxrain.verification.points import THRESHOLDS_MM
 from jaxrain.verification.scoring import MODEL, Interval, Verification
 
@@ -30,7 +35,7 @@ def overview(found: Verification) -> str:
     """HTML table of the scores that are one number, a column per system."""
     rows = [
         _row(name, [found.systems[system][name] for system in found.systems], meaning)
-        for name, meaning in MEANINGS.items()
+        for name, meaning in (MEANINGS | SKILL_MEANINGS).items()
     ]
     return _table(["", *found.systems, "what it is"], rows)
 

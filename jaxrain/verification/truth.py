@@ -52,8 +52,9 @@ def truth_from_store(forecast: Forecast, store: Store) -> Truth:
     def truth(case: Case, hour: int) -> np.ndarray:
         area = places[case.name]
         (y0, x0), (height, width) = case.origin, case.grid.shape
-        index = int(np.flatnonzero(area.hours == case.hours[hour])[0])
-        return np.asarray(area.fine(index)[y0 : y0 + height, x0 : x0 + width])
+        return np.asarray(
+            area.fine(store_index(area, case, hour))[y0 : y0 + height, x0 : x0 + width]
+        )
 
     return truth
 
@@ -128,6 +129,11 @@ def area_of(case: Case, store: Store) -> Area:
             return area
     names = ", ".join(area.name for area in store.areas)
     raise InputError(f"the store {store.path} has no area '{case.area}', only {names}")
+
+
+def store_index(area: Area, case: Case, hour: int) -> int:
+    """Where an area of the store keeps an hour of a case."""
+    return int(np.flatnonzero(area.hours == case.hours[hour])[0])
 
 
 def _same_window(case: Case, whole: Grid) -> bool:

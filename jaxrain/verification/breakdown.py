@@ -1,0 +1,129 @@
+"""Where and when the score comes from: sums apart by area, time, hour of the day and wetness."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jaxrain.verification.points import DRY_MM, THRESHOLDS_MM, Sums
+
+if TYPE_CHECKING:
+    from jaxrain.verification.scoring import Field
+
+KINDS = {
+    "area": "area or window",
+    "time": "time",
+    "hour of the day": "hour of the day, UTC, that the rain fell in",
+    "wetness": f"fields by how much of them is wet ({DRY_MM:g} mm or more)",
+}
+"""How the points are told apart, and what it is called."""
+
+WET_SHARE = 0.1
+"""Share of wet points from which on a field counts as wet."""
+
+# Times are told apart by the finest of these that leaves a table that can be read.
+_TIME_UNITS = ("m", "D", "M")
+_MOST_TIMES = 120
+
+_KEYS = ("points", "crps", "error", "observed", "member_yes")
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some of the fields.
+
+    Attributes:
+      kind: of KINDS.
+      name: which of that kind.
+      hours: distinct hours.
+      fields: how many.
+      points: known points of them.
+      crps_mm: by system.
+      mean_mm: mean rain, by system and `truth`.
+      wet: share of wet points, by system (over its members) and `truth`.
+    """
+
+    kind: str
+    name: str
+    hours: int
+    fields: int
+    points: int
+    crps_mm: dict[str, float]
+    mean_mm: dict[str, float]
+    wet: dict[str, float]
+
+
+def breakdown(fields: "Sequence[Field]", cases: Sequence[str], sums: dict[str, Sums]) -> list[Part]:
+    """All fields told apart in each way of KINDS that finds more than one part.
+
+    The parts' scores, weighted with their points, add up to the whole's.
+
+    Args:
+      fields: F hours of cases.
+      cases: names of the cases.
+      sums: by system, see `metrics.hour_sums`, each of shape [F, ...].
+    """
+    parts: list[Part] = []
+    for kind, names in _labels(fields, cases, sums):
+        labels, of = np.unique(names, return_inverse=True)
+        if len(labels) > 1:
+            parts += [
+                _part(kind, str(label), np.flatnonzero(of == number), fields, sums)
+                for number, label in enumerate(labels)
+            ]
+    return parts
+
+
+def parts_of(parts: Sequence[Part], kind: str) -> list[Part]:
+    """Those of one kind, in order."""
+    return [part for part in parts if part.kind == kind]
+
+
+def _labels(
+    fields: "Sequence[Field]", cases: Sequence[str], sums: dict[str, Sums]
+) -> Iterator[tuple[str, np.ndarray]]:
+    times = np.array([field.time for field in fields])
+    yield "area", np.array([cases[field.case] for field in fields])
+    yield "time", _times(times)
+    # An hour's sum is named for its end: what ends at 00:00 fell in the hour from 23:00.
+    fell = (times - np.timedelta64(1, "s")).astype("datetime64[h]").astype(int) % 24
+    yield "hour of the day", np.array([f"{hour:02d} to {hour + 1:02d}" for hour in fell])
+    first = next(iter(sums.values()))
+    wet = first["observed"][:, THRESHOLDS_MM.index(DRY_MM)] / first["points"] >= WET_SHARE
+    percent = f"{100 * WET_SHARE:g} % wet"
+    yield "wetness", np.where(wet, f"at least {percent}", f"less than {percent}")
+
+
+def _times(times: np.ndarray) -> np.ndarray:
+    for unit in _TIME_UNITS:
+        start = times if unit == "m" else times - np.timedelta64(1, "s")
+        names = np.datetime_as_string(start.astype(f"datetime64[{unit}]"))
+        if len(np.unique(names)) <= _MOST_TIMES:
+            break
+    return np.char.replace(names, "T", " ")
+
+
+def _part(
+    kind: str, name: str, chosen: np.ndarray, fields: "Sequence[Field]", sums: dict[str, Sums]
+) -> Part:
+    totals = {
+        system: {key: each[key][chosen].sum(0) for key in _KEYS} for system, each in sums.items()
+    }
+    first = next(iter(totals.values()))
+    points = float(first["points"])
+    wet = THRESHOLDS_MM.index(DRY_MM)
+    weights = next(iter(sums.values()))["points"][chosen]
+    rain = float(np.average([fields[f].rain_mm for f in chosen], weights=weights))
+    return Part(
+        kind=kind,
+        name=name,
+        hours=len({fields[f].time for f in chosen}),
+        fields=len(chosen),
+        points=int(points),
+        crps_mm={system: float(total["crps"] / points) for system, total in totals.items()},
+        mean_mm={"truth": rain}
+        | {system: rain + float(total["error"] / points) for system, total in totals.items()},
+        wet={"truth": float(first["observed"][wet] / points)}
+        | {s: float(total["member_yes"][wet] / points) for s, total in totals.items()},
+    )

@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+
+from jaxrain.verification.baselines import baselines
+from jaxrain.verification.bias_maps import BiasMap, cases_to_map
+from jaxrain.verification.breakdown import KINDS, parts_of
+from jaxrain.verification.forecast import open_forecast
+from jaxrain.verification.forecast_test import HOURS, example, stored_rain
+from jaxrain.verification.scoring import MODEL, verify
+from jaxrain.verification.truth import store_of, truth_from_store
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    with open_forecast(example(tmp_path_factory.mktemp("parts"), windows=True)) as forecast:
+        store = store_of(forecast)
+        yield verify(forecast, truth_from_store(forecast, store), baselines(forecast, store))
+
+
+@pytest.mark.parametrize("kind", ["area", "time", "hour of the day"])
+def test_parts_weighted_with_their_points_add_up_to_the_whole(found, kind):
+    assert kind in KINDS
+    parts = parts_of(found.parts, kind)
+    assert sum(part.points for part in parts) == found.points
+    for system, scores in found.systems.items():
+        crps = np.average(
+            [part.crps_mm[system] for part in parts], weights=[part.points for part in parts]
+        )
+        assert crps == pytest.approx(scores["crps_mm"]["value"])
+        bias = np.average(
+            [part.mean_mm[system] - part.mean_mm["truth"] for part in parts],
+            weights=[part.points for part in parts],
+        )
+        assert bias == pytest.approx(scores["bias_mm"]["value"])
+
+
+def test_parts_are_named_for_what_they_hold(found):
+    assert [(part.name, part.hours) for part in parts_of(found.parts, "area")] == [
+        ("early", 3), ("late", 2),
+    ]  # fmt: skip
+    hours = [part.name for part in parts_of(found.parts, "hour of the day")]
+    assert hours == ["00 to 01", "01 to 02", "02 to 03", "03 to 04", "04 to 05"]
+    assert parts_of(found.parts, "time")[0].name == "2022-06-01 01:00"
+    assert parts_of(found.parts, "wetness") == []  # all are wet: one part tells nothing
+
+
+def test_a_bias_map_is_the_mean_error_of_the_mean(found, tmp_path):
+    (early, _) = found.bias_maps
+    assert (early.case, early.hours) == (0, 3)
+    with open_forecast(example(tmp_path, windows=True)) as forecast:
+        means = np.stack([forecast.cases[0].members(h).mean(0) for h in range(3)])
+    expected = (means - stored_rain(tmp_path)[:3, 8:40, :32]).mean(0)
+    np.testing.assert_allclose(early.mean(), expected, atol=1e-5)
+    assert found.systems[MODEL]["bias_mm"]["value"] == pytest.approx(
+        np.average([m.mean().mean() for m in found.bias_maps], weights=[3, 2]), rel=1e-4
+    )
+
+
+def test_points_never_known_stay_unknown_and_maps_are_few():
+    one = BiasMap(0, (1, 2))
+    for _ in HOURS:
+        one.add(np.array([[[2.0, 2.0]], [[4.0, 4.0]]]), np.array([[1.0, np.nan]]))
+    np.testing.assert_array_equal(one.mean(), [[2.0, np.nan]])
+    assert cases_to_map([1, 5, 1, 1, 1, 1, 1, 9]) == [0, 1, 2, 3, 4, 7]
