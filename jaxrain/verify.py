@@ -21,6 +21,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="files of fine rain (default: the store that OUT.nc names)",
     )
     parser.add_argument(
+        "--beside",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME=FILE.nc",
+        help="further forecasts of the same hours and points, with or without members, scored as "
+        "baselines",
+    )
+    parser.add_argument(
         "--report",
         required=True,
         metavar="DIR",
@@ -30,23 +39,36 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _verify(arguments: argparse.Namespace) -> None:
-    from jaxrain.verification.baselines import baselines
+    from jaxrain.verification.baselines import baselines, left_out
+    from jaxrain.verification.beside import forecasts_beside
     from jaxrain.verification.conservation import coarse_rain
     from jaxrain.verification.forecast import open_forecast
     from jaxrain.verification.page import headline
     from jaxrain.verification.report import report_folder, write_report
     from jaxrain.verification.scoring import verify
     from jaxrain.verification.tables import terminal
-    from jaxrain.verification.truth import store_of, truth_from_files, truth_from_store
+    from jaxrain.verification.truth import (
+        store_at_hand,
+        store_of,
+        truth_from_files,
+        truth_from_store,
+    )
 
     folder = report_folder(arguments.report)
-    with open_forecast(arguments.ensemble) as forecast:
+    with (
+        open_forecast(arguments.ensemble) as forecast,
+        forecasts_beside(forecast, arguments.beside) as beside,
+    ):
         if arguments.truth:
-            store, truth = None, truth_from_files(forecast, arguments.truth)
+            store, why = store_at_hand(forecast)
+            truth = truth_from_files(forecast, arguments.truth)
         else:
-            store = store_of(forecast)
+            store, why = store_of(forecast), ""
             truth = truth_from_store(forecast, store)
-        against = baselines(forecast, store)
+        against = baselines(forecast, store) | beside
+        notes = left_out(against, why)
+        for note in notes:
+            print(f"note: {note}")
         cells = coarse_rain(forecast, store)
         found = verify(forecast, truth, against, _progress, coarse=cells)
         page = write_report(folder, found, forecast, truth, against)

@@ -7,6 +7,7 @@ import numpy as np
 from jaxrain.grids.regrid import nearest_matrix
 from jaxrain.pairs.store import Store
 from jaxrain.verification.forecast import Case, Forecast
+from jaxrain.verification.mapping import training_map
 from jaxrain.verification.truth import area_of, store_index
 
 Baseline = Callable[[Case, int], np.ndarray]
@@ -14,7 +15,10 @@ Baseline = Callable[[Case, int], np.ndarray]
 
 
 def baselines(forecast: Forecast, store: Store | None) -> dict[str, Baseline]:
-    """Baselines by name: `bilinear` always, `nearest` where the store has the coarse rain.
+    """Baselines by name: `bilinear` always, the others where the store has the coarse rain.
+
+    `nearest` is the coarse cell's own rain; `quantile-mapped` is the bilinear field with the
+    amounts that fine rain had in the training hours.
 
     Args:
       forecast: what is verified; it carries the bilinear field itself.
@@ -23,7 +27,24 @@ def baselines(forecast: Forecast, store: Store | None) -> dict[str, Baseline]:
     found: dict[str, Baseline] = {"bilinear": lambda case, hour: case.bilinear(hour)[None]}
     if store is not None and "tp" in store.channels:
         found["nearest"] = _nearest(forecast, store)
+    mapped = training_map(store) if store is not None else None
+    if mapped is not None:
+        found["quantile-mapped"] = lambda case, hour: mapped(case.bilinear(hour))[None]
     return found
+
+
+def left_out(found: dict[str, Baseline], why: str) -> list[str]:
+    """A line for each baseline that can't be made, with the reason.
+
+    Args:
+      found: from `baselines`.
+      why: there is no store; empty where there is one, which then lacks coarse rain to map.
+    """
+    return [
+        f"the baseline {name} is left out: {why or 'the store lacks what it is made of'}"
+        for name in ("nearest", "quantile-mapped")
+        if name not in found
+    ]
 
 
 def _nearest(forecast: Forecast, store: Store) -> Baseline:

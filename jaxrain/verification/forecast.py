@@ -66,12 +66,14 @@ class Forecast:
 
 
 @contextmanager
-def open_forecast(path: str | Path) -> Iterator[Forecast]:
+def open_forecast(path: str | Path, *, with_coarse: bool = True) -> Iterator[Forecast]:
     """Opens an ensemble file for as long as the context lasts.
 
     Args:
       path: NetCDF file with `precipitation` (time, member, y, x) and `coarse_precipitation`
-        (time, y, x), or with groups of which each holds them.
+        (time, y, x), or with groups of which each holds them. Without a dimension `member` it is a
+        deterministic forecast: an ensemble of one.
+      with_coarse: whether `coarse_precipitation` must be there.
 
     Raises:
       InputError: no such file, no NetCDF, or none of ours.
@@ -80,7 +82,9 @@ def open_forecast(path: str | Path) -> Iterator[Forecast]:
     with ExitStack() as stack:
         attributes, groups = _look_into(path)
         cases = [
-            _open_case(path, stack.enter_context(xr.open_dataset(path, group=group)), group)
+            _open_case(
+                path, stack.enter_context(xr.open_dataset(path, group=group)), group, with_coarse
+            )
             for group in groups
         ]
         yield Forecast(path, attributes, cases)
@@ -105,14 +109,16 @@ def _look_into(path: Path) -> tuple[dict[str, Any], list[str | None]]:
     return attributes, list(groups)
 
 
-def _open_case(path: Path, dataset: xr.Dataset, group: str | None) -> Case:
+def _open_case(path: Path, dataset: xr.Dataset, group: str | None, with_coarse: bool) -> Case:
     if "precipitation" not in dataset:
         raise _not_ours(path, f"{group} has no variable 'precipitation'")
-    if "coarse_precipitation" not in dataset:
+    if with_coarse and "coarse_precipitation" not in dataset:
         raise InputError(
             f"{path} has no variable 'coarse_precipitation', for its predictors held no rain: "
             "there is no interpolation to compare with; sample a run whose data.variables hold tp"
         )
+    if "member" not in dataset["precipitation"].dims:
+        dataset["precipitation"] = dataset["precipitation"].expand_dims("member")
     rain = dataset["precipitation"]
     y, x = ("y", "x") if "y" in rain.dims else ("latitude", "longitude")
     if set(rain.dims) != {"time", "member", y, x}:

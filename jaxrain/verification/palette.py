@@ -20,8 +20,9 @@ SYSTEM_COLOURS = {
     "ensemble mean": "#56B4E9",
     "bilinear": "#D55E00",
     "nearest": "#E69F00",
+    "quantile-mapped": "#009E73",
 }
-OTHER_COLOURS = ("#009E73", "#CC79A7", "#F0E442")
+OTHER_COLOURS = ("#CC79A7", "#882255", "#999933")
 
 
 def rain_scale() -> tuple[Colormap, BoundaryNorm]:

@@ -25,7 +25,7 @@ def test_it_counts_hours_and_known_points(found):
     assert (found.hours, len(found.fields), found.members) == (5, 5, 4)
     assert found.points == 5 * 40 * 48 - 100
     assert found.unforecast == 0
-    assert set(found.systems) == {MODEL, "bilinear", "nearest"}
+    assert set(found.systems) == {MODEL, "bilinear", "nearest", "quantile-mapped"}
 
 
 def test_a_baselines_crps_is_its_mean_absolute_error(opened, found):

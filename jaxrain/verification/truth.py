@@ -36,6 +36,17 @@ def store_of(forecast: Forecast) -> Store:
     return open_store(str(path))
 
 
+def store_at_hand(forecast: Forecast) -> tuple[Store | None, str]:
+    """The store that an ensemble names if it still holds all its hours, else None and why not."""
+    try:
+        store = store_of(forecast)
+        for case in forecast.cases:
+            _require_hours(case, area_of(case, store).hours, f"the store {store.path}")
+    except InputError as error:
+        return None, str(error).split(";")[0].split(": give")[0]
+    return store, ""
+
+
 def truth_from_store(forecast: Forecast, store: Store) -> Truth:
     """Truth of every case from the store's areas.
 
@@ -74,7 +85,7 @@ def truth_from_files(forecast: Forecast, paths: Sequence[str | Path]) -> Truth:
     sources = [_look_into(path) for path in chosen]
     places: dict[tuple[str, np.datetime64], _Place] = {}
     for case in forecast.cases:
-        fitting = [(source, _points(case.grid, source.grid)) for source in sources]
+        fitting = [(source, positions_within(case.grid, source.grid)) for source in sources]
         held = [(source, points) for source, points in fitting if points is not None]
         if not held:
             raise _other_grid(case, sources[0].grid, str(sources[0].path))
@@ -142,20 +153,24 @@ def _same_window(case: Case, whole: Grid) -> bool:
         window = whole.window(*case.origin, *case.grid.shape)
     except ValueError:
         return False
-    return _points(case.grid, window) is not None
+    return positions_within(case.grid, window) is not None
 
 
 def _require_hours(case: Case, there: np.ndarray, where: str) -> None:
-    lacking = [str(hour) for hour in case.hours if hour not in set(there)]
+    lacking = lacking_hours(case, there)
     if lacking:
-        shown = ", ".join(lacking[:5]) + (", ..." if len(lacking) > 5 else "")
-        raise InputError(
-            f"{where} lacks {len(lacking)} of the {len(case.hours)} hours of {case.name}: {shown}; "
-            "give --truth with files that hold them"
-        )
+        raise InputError(f"{where} lacks {lacking}; give --truth with files that hold them")
 
 
-def _points(wanted: Grid, there: Grid) -> tuple[np.ndarray, np.ndarray] | None:
+def lacking_hours(case: Case, there: np.ndarray) -> str:
+    """The hours of a case that aren't among others, in words; nothing where all are."""
+    known = set(there)
+    lacking = [str(hour) for hour in case.hours if hour not in known]
+    shown = ", ".join(lacking[:5]) + (", ..." if len(lacking) > 5 else "")
+    return f"{len(lacking)} of the {len(case.hours)} hours of {case.name}: {shown}" * bool(lacking)
+
+
+def positions_within(wanted: Grid, there: Grid) -> tuple[np.ndarray, np.ndarray] | None:
     """Rows and columns of another grid at which all the wanted points are; None where not."""
     rows, columns = _positions(wanted.y, there.y), _positions(wanted.x, there.x)
     if rows is None or columns is None or wanted.projected != there.projected:
