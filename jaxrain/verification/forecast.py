@@ -139,7 +139,13 @@ def _grid(dataset: xr.Dataset, y: str, x: str) -> Grid:
         return Grid(dataset[y].values, dataset[x].values)
     in_metres = dataset[y].attrs.get("units") in ("m", "metre", "metres")
     scale = 1e-3 if in_metres else 1.0
-    return Grid(dataset[y].values * scale, dataset[x].values * scale, projected=True)
+    degrees = {
+        name: dataset[name].values
+        for name in ("latitude", "longitude")
+        if name in dataset and dataset[name].dims == (y, x)
+    }
+    axes = dataset[y].values * scale, dataset[x].values * scale
+    return Grid(*axes, projected=True, **degrees if len(degrees) == 2 else {})
 
 
 def _origin(value: Any) -> tuple[int, int]:
