@@ -21,6 +21,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="files of fine rain (default: the store that OUT.nc names)",
     )
     parser.add_argument(
+        "--stations",
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="gauges too: CSV with the columns station, time (end of the sum, UTC), longitude, "
+        "latitude, rain_mm and perhaps hours (1, 6 or 24), or MICAPS diamond-3 files",
+    )
+    parser.add_argument(
+        "--station-zone",
+        choices=("utc", "beijing"),
+        default="utc",
+        help="of the times in MICAPS files that don't say so themselves (utc)",
+    )
+    parser.add_argument(
         "--beside",
         nargs="+",
         action="extend",
@@ -43,10 +57,12 @@ def _verify(arguments: argparse.Namespace) -> None:
     from jaxrain.verification.beside import forecasts_beside
     from jaxrain.verification.conservation import coarse_rain
     from jaxrain.verification.forecast import open_forecast
+    from jaxrain.verification.gauges import verify_gauges
     from jaxrain.verification.page import headline
     from jaxrain.verification.report import report_folder, write_report
+    from jaxrain.verification.score_tables import gauge_basis, terminal
     from jaxrain.verification.scoring import verify
-    from jaxrain.verification.tables import terminal
+    from jaxrain.verification.stations import read_stations
     from jaxrain.verification.truth import (
         store_at_hand,
         store_of,
@@ -55,6 +71,7 @@ def _verify(arguments: argparse.Namespace) -> None:
     )
 
     folder = report_folder(arguments.report)
+    reports = read_stations(arguments.stations, arguments.station_zone)
     with (
         open_forecast(arguments.ensemble) as forecast,
         forecasts_beside(forecast, arguments.beside) as beside,
@@ -69,11 +86,15 @@ def _verify(arguments: argparse.Namespace) -> None:
         notes = left_out(against, why)
         for note in notes:
             print(f"note: {note}")
+        # Before the long part: its reports may fit no hour.
+        gauges = verify_gauges(forecast, truth, against, reports) if arguments.stations else []
         cells = coarse_rain(forecast, store)
         found = verify(forecast, truth, against, _progress, coarse=cells)
-        page = write_report(folder, found, forecast, truth, against)
+        page = write_report(folder, found, forecast, truth, against, gauges, notes)
     print(f"{found.hours} hours, {len(found.fields)} fields, {found.points} points")
     print(terminal(found))
+    for each in gauges:
+        print(f"gauges: {gauge_basis(each)}")
     print(f"{headline(found.skill['bilinear'])}.")
     print(f"report: {page}")
 

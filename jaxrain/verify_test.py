@@ -1,17 +1,34 @@
 import json
+import re
+import shutil
+import subprocess
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
 from jaxrain import verify
 from jaxrain.verification.forecast_test import example
 
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+# What the page's own scripts log, and what they fail with, comes as such a line on stderr.
+CONSOLE = re.compile(r"CONSOLE[:(]")
+
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
     folder = tmp_path_factory.mktemp("verify")
     path = example(folder)
-    assert verify.main([str(path), "--report", str(folder / "report")]) == 0
+    gauges = folder / "gauges.csv"
+    gauges.write_text(
+        "station,time,longitude,latitude,rain_mm\n"
+        "59287,2022-06-01T02:00,113.105,23.105,1.5\n"
+        "59288,2022-06-01T02:00,113.205,23.205,0\n"
+    )
+    words = [str(path), "--report", str(folder / "report"), "--stations", str(gauges)]
+    assert verify.main([*words, "--beside", f"twin={path}"]) == 0
     return folder / "report"
 
 
@@ -25,8 +42,21 @@ def test_scores_keep_their_form(report):
         crps = system["crps_mm"]
         assert crps["low"] <= crps["value"] <= crps["high"]
     assert scores["model"]["crps_mm"]["value"] < scores["baselines"]["bilinear"]["crps_mm"]["value"]
+    assert list(scores["baselines"]) == ["bilinear", "nearest", "quantile-mapped", "twin"]
+    assert scores["baselines"]["twin"] == scores["model"]
+    assert scores["consecutive_pairs"] == 4
+    assert scores["truth"]["conservation_mm"] < 1e-6
     assert len(scores["rank_histogram"]) == 5
     assert len(scores["spectra"]["model"]) == len(scores["spectra"]["wavelength_km"])
+
+
+def test_gauges_stand_beside_the_grid(report):
+    (hourly,) = json.loads((report / "scores.json").read_text())["gauges"].values()
+    assert (hourly["sums"], hourly["stations"], hourly["ends"]) == (2, 2, 1)
+    assert list(hourly["systems"]) == ["model", "bilinear", "nearest", "quantile-mapped", "twin",
+                                       "truth"]  # fmt: skip
+    for name in ("ts_0.1mm", "frequency_bias_20mm", "member_ts_5mm", "crps_mm"):
+        assert set(hourly["systems"]["model"][name]) == {"value", "low", "high"}
 
 
 class Links(HTMLParser):
@@ -53,10 +83,14 @@ def test_the_page_holds_everything_and_escapes_what_files_say(report):
     page.feed(text)
     assert not page.open
     assert [link for link in page.loads if not link.startswith("data:")] == ["scores.json"]
-    assert page.images >= 5
+    assert page.images >= 8
+    downloads = sum(link.startswith("data:text/csv") for link in page.loads)
+    assert downloads == text.count("<table><caption>") >= 6
+    assert len(text) < 11_000_000
     assert "<i>ddim" not in text
     assert "&lt;i&gt;ddim&lt;/i&gt;" in text
     assert "5 hours" in text
+    assert "It holds 5 of 5 fields; all members." in text
 
 
 def test_pictures_lie_beside_and_nothing_half_written(report):
@@ -68,8 +102,9 @@ def test_pictures_lie_beside_and_nothing_half_written(report):
 
 def test_again_into_the_same_folder_gives_the_same(report):
     before = {path.name: path.read_bytes() for path in report.iterdir()}
-    out = str(report.parent / "OUT.nc")
-    assert verify.main([out, "--report", str(report)]) == 0
+    out, gauges = str(report.parent / "OUT.nc"), str(report.parent / "gauges.csv")
+    words = [out, "--report", str(report), "--stations", gauges, "--beside", f"twin={out}"]
+    assert verify.main(words) == 0
     assert {path.name: path.read_bytes() for path in report.iterdir()} == before
 
 
@@ -99,6 +134,8 @@ def test_errors_are_one_line_and_leave_nothing(tmp_path, capsys):
         ([str(a_file), "--report", report], "no NetCDF file"),
         ([str(path), "--report", str(a_file)], "is a file; expected a folder"),
         ([str(path), "--truth", str(a_file), "--report", report], "a_file"),
+        ([str(path), "--stations", str(a_file), "--report", report], "a_file, line 1: columns"),
+        ([str(path), "--beside", str(path), "--report", report], "expected NAME=FILE.nc"),
     ):
         assert verify.main(arguments) == 2
         error = capsys.readouterr().err
@@ -108,3 +145,89 @@ def test_errors_are_one_line_and_leave_nothing(tmp_path, capsys):
     assert verify.main([str(path), "--report", report]) == 2
     assert "holds no finished store" in capsys.readouterr().err
     assert not (tmp_path / "report").exists()
+
+
+def opened(page: str, path: Path) -> tuple[str, str]:
+    """The document after its scripts ran, and what Chromium wrote to stderr."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium: install chromium to see the page in a browser")
+    path.write_text(page, encoding="utf-8")
+    words = ["--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={path}.profile"]
+    words += ["--enable-logging=stderr", "--virtual-time-budget=9000", "--dump-dom", path.as_uri()]
+    done = subprocess.run([CHROMIUM, *words], capture_output=True, timeout=120, check=True)
+    return done.stdout.decode(), done.stderr.decode()
+
+
+# Chooses one thing after another and keeps what each picture then looks like.
+WALK = """<script>
+addEventListener("load", async () => {
+  const names = ["truth", "compared", "one", "mean", "probability"];
+  const wait = (ms) => new Promise((done) => setTimeout(done, ms));
+  const look = () => names.map((name) => {
+    const canvas = document.getElementById(`browser-${name}-picture`);
+    const bytes = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+    return bytes.reduce((sum, byte, i) => (sum * 31 + byte * (i % 251)) % 1000000007, 7);
+  });
+  const seen = {};
+  const step = async (name, act) => { act(); await wait(300); seen[name] = look(); };
+  const choose = (name, value) => () => {
+    const select = document.getElementById(`browser-${name}`);
+    select.value = value;
+    select.dispatchEvent(new Event("change"));
+  };
+  const press = (name) => () => document.getElementById(`browser-${name}`).click();
+  await step("start", () => {});
+  await step("member", choose("member", 2));
+  await step("threshold", choose("threshold", 2));
+  await step("beside", choose("beside", 1));
+  await step("hour", choose("hour", 3));
+  await step("next", press("next"));
+  seen.atNext = document.getElementById("browser-hour").value;
+  press("play")();
+  await wait(1600);
+  press("play")();
+  seen.atPlay = document.getElementById("browser-hour").value;
+  const canvas = document.getElementById("browser-truth-picture");
+  const box = canvas.getBoundingClientRect();
+  canvas.dispatchEvent(new PointerEvent("pointermove",
+    { clientX: box.left + box.width / 2, clientY: box.top + box.height / 2 }));
+  seen.readout = document.getElementById("browser-readout").textContent;
+  const result = document.createElement("pre");
+  result.id = "seen";
+  result.textContent = JSON.stringify(seen);
+  document.body.append(result);
+});
+</script></body>"""
+
+
+def test_the_page_opens_without_a_console_error(report, tmp_path):
+    page = (report / "index.html").read_text(encoding="utf-8")
+    document, log = opened(page, tmp_path / "page.html")
+    assert "below 0.1 mm" in document  # the scale, which the script draws
+    assert not CONSOLE.search(log), log
+    _, broken = opened(
+        page.replace("</body>", "<script>gone();</script></body>"), tmp_path / "broken.html"
+    )
+    assert CONSOLE.search(broken)  # else the line above could not fail
+
+
+def test_the_controls_change_the_picture_that_they_are_for(report, tmp_path):
+    page = (report / "index.html").read_text(encoding="utf-8")
+    document, log = opened(page.replace("</body>", WALK), tmp_path / "walk.html")
+    assert "Uncaught" not in log, log
+    seen = json.loads(re.search(r'<pre id="seen">(.*?)</pre>', document, re.DOTALL).group(1))
+
+    def changed(before, after):
+        names = ("truth", "compared", "one", "mean", "probability")
+        pairs = zip(names, seen[before], seen[after], strict=True)
+        return {name for name, a, b in pairs if a != b}
+
+    assert changed("start", "member") == {"one"}
+    assert changed("member", "threshold") == {"probability"}
+    assert changed("threshold", "beside") == {"compared"}
+    every = {"truth", "compared", "one", "mean", "probability"}
+    assert changed("beside", "hour") == every
+    assert changed("hour", "next") == every
+    assert seen["atNext"] == "4"
+    assert seen["atPlay"] != "4"  # from the last hour on to the first
+    assert re.search(r"y 23\.\d+ °, x 113\.\d+ °: Truth .* mm", seen["readout"])

@@ -1,4 +1,4 @@
-"""Pictures of scores: spectra, ranks, reliability, frequency bias and skill by scale."""
+"""Pictures of scores: spectra, ranks, frequency bias and skill by scale."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,7 +10,7 @@ from jaxrain.verification.palette import new_figure, system_colour
 from jaxrain.verification.points import THRESHOLDS_MM
 from jaxrain.verification.scoring import MODEL, Verification
 
-_RELIABILITY_MM = (1.0, 5.0)
+_SKILL_MM = (1.0, 5.0)
 
 
 def spectrum_figure(found: Verification) -> Figure:
@@ -22,8 +22,8 @@ def spectrum_figure(found: Verification) -> Figure:
     lines = {"truth": model["truth_spectrum"], "members": model["spectrum"]}
     lines["ensemble mean"] = model["mean_spectrum"]
     lines |= {name: sums["spectrum"] for name, sums in found.sums.items() if name != MODEL}
-    for number, (name, line) in enumerate(lines.items()):
-        colour = system_colour(MODEL if name == "members" else name, number)
+    for name, line in lines.items():
+        colour = system_colour(MODEL if name == "members" else name, found.systems)
         style = {"color": colour, "label": name, "lw": 2.2 if name in ("truth", "members") else 1.4}
         if count > 0 and line.min() > 0:
             power.plot(waves, line / count, **style)
@@ -44,7 +44,7 @@ def spectrum_figure(found: Verification) -> Figure:
         ax.xaxis.set_major_formatter("{x:g}")
         ax.xaxis.set_minor_formatter("")
         ax.set_xticks([w for w in (2, 4, 8, 16, 32, 64, 128, 256) if w <= waves[0] * 1.01])
-        _tidy(ax)
+        tidy(ax)
     if power.get_legend_handles_labels()[1]:
         power.set_yscale("log")
         power.legend(fontsize=8, frameon=False)
@@ -53,13 +53,10 @@ def spectrum_figure(found: Verification) -> Figure:
     return figure
 
 
-def ensemble_figure(found: Verification) -> Figure:
-    """Rank histogram, and reliability at two thresholds."""
-    figure = new_figure(9.6, 3.5)
-    axes = figure.subplots(1, 1 + len(_RELIABILITY_MM))
-    _ranks(axes[0], found)
-    for ax, threshold in zip(axes[1:], _RELIABILITY_MM, strict=True):
-        _reliability(ax, found, threshold)
+def rank_figure(found: Verification) -> Figure:
+    """Rank histogram."""
+    figure = new_figure(5.4, 3.2)
+    _ranks(figure.subplots(), found)
     return figure
 
 
@@ -71,42 +68,19 @@ def _ranks(ax: Axes, found: Verification) -> None:
     ax.set_xlabel("place of the truth among the members")
     ax.set_ylabel("relative to a perfect ensemble")
     ax.set_title("Rank histogram", fontsize=10)
-    _tidy(ax)
-
-
-def _reliability(ax: Axes, found: Verification, threshold: float) -> None:
-    t = THRESHOLDS_MM.index(threshold)
-    forecasts, events = found.sums[MODEL]["forecasts"][t], found.sums[MODEL]["events"][t]
-    said = np.arange(len(forecasts)) / (len(forecasts) - 1)
-    enough = forecasts >= 50
-    ax.plot([0, 1], [0, 1], color="black", lw=1, ls="--")
-    ax.plot(
-        said[enough], events[enough] / forecasts[enough], "o-", color=system_colour(MODEL), ms=4
-    )
-    ax.axhline(events.sum() / max(forecasts.sum(), 1), color="grey", lw=1, ls=":")
-    inset = ax.inset_axes((0.06, 0.7, 0.34, 0.22))
-    inset.bar(said, np.maximum(forecasts, 0.5), width=0.8 / len(said), color="#9a9a9a")
-    inset.set_yscale("log")
-    inset.set_title("points, log", fontsize=7, pad=2)
-    inset.tick_params(which="both", left=False, bottom=False, labelleft=False, labelbottom=False)
-    ax.set_xlim(-0.03, 1.03)
-    ax.set_ylim(-0.03, 1.03)
-    ax.set_xlabel("share of members that say so")
-    ax.set_ylabel("how often it came")
-    ax.set_title(f"Reliability, {threshold:g} mm or more", fontsize=10)
-    _tidy(ax)
+    tidy(ax)
 
 
 def skill_figure(found: Verification) -> Figure:
     """Frequency bias by threshold, and fractions skill score by window at two thresholds."""
     figure = new_figure(9.6, 3.5)
-    bias, *skill = figure.subplots(1, 1 + len(_RELIABILITY_MM))
-    for number, (label, system, prefix) in enumerate(_curves(found)):
-        colour = system_colour(MODEL if label == "members" else label, number)
+    bias, *skill = figure.subplots(1, 1 + len(_SKILL_MM))
+    for label, system, prefix in _curves(found):
+        colour = system_colour(MODEL if label == "members" else label, found.systems)
         style = {"color": colour, "label": label, "marker": "o", "ms": 4}
         style["ls"] = "-" if system == MODEL else "--"
         _plot(bias, found, system, f"{prefix}frequency_bias_{{:g}}mm", THRESHOLDS_MM, style)
-        for ax, threshold in zip(skill, _RELIABILITY_MM, strict=True):
+        for ax, threshold in zip(skill, _SKILL_MM, strict=True):
             # The mean of an ensemble has no probability: its place is taken by the members'.
             if label == "ensemble mean":
                 continue
@@ -125,7 +99,7 @@ def skill_figure(found: Verification) -> Figure:
     for axis in (bias.xaxis, bias.yaxis):
         axis.set_major_formatter("{x:g}")
         axis.set_minor_formatter("")
-    for ax, threshold in zip(skill, _RELIABILITY_MM, strict=True):
+    for ax, threshold in zip(skill, _SKILL_MM, strict=True):
         ax.set_xlim(0.8, 80)
         ax.set_xscale("log")
         ax.set_xticks(WINDOWS_KM)
@@ -136,7 +110,7 @@ def skill_figure(found: Verification) -> Figure:
         ax.set_title(f"Fractions skill score, {threshold:g} mm", fontsize=10)
     for ax in (bias, *skill):
         ax.legend(fontsize=7, frameon=False)
-        _tidy(ax)
+        tidy(ax)
     return figure
 
 
@@ -161,7 +135,8 @@ def _plot(
     ax.vlines(places, table[:, 1], table[:, 2], color=str(style["color"]), lw=1)
 
 
-def _tidy(ax: Axes) -> None:
+def tidy(ax: Axes) -> None:
+    """Small labels, a pale grid, no box: the same on every picture."""
     ax.tick_params(labelsize=8)
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(True, color="#eeeeee", zorder=0)

@@ -6,10 +6,11 @@ import numpy as np
 
 from jaxrain.verification.points import Sums
 
-# Rain of one hour is much like that of the next, so hours are drawn in blocks: whole days, in a
-# single day stretches of about a storm cell's life, in a single stretch the hours, in a single
-# hour the windows.
-_KINDS = ((24, "days"), (3, "stretches of 3 hours"), (1, "hours"))
+# Rain of one hour is much like that of the next, so hours are drawn in blocks: whole days where
+# there are enough of them (from two or three the interval would come out far too narrow), else
+# stretches of about a storm cell's life, in a single stretch the hours, in a single hour the
+# windows. Of each: hours, name, and the fewest that are drawn from.
+_KINDS = ((24, "days", 5), (3, "stretches of 3 hours", 2), (1, "hours", 2))
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Blocks:
 
     def words(self) -> str:
         """How many of what, as '12 days'."""
-        return f"{self.count} {self.kind}" if self.count > 1 else "a single window"
+        return f"{self.count} {self.kind}" if self.count > 1 else "a single field"
 
 
 def blocks(times: np.ndarray) -> Blocks:
@@ -45,9 +46,9 @@ def blocks(times: np.ndarray) -> Blocks:
     """
     # An hour's sum is named for its end: 00:00 UTC belongs to the day before, 00:50 to the new one.
     hour = (times.astype("datetime64[s]").astype(np.int64) - 1) // 3600
-    for length, kind in _KINDS:
+    for length, kind, fewest in _KINDS:
         names, of = np.unique(hour // length, return_inverse=True)
-        if len(names) > 1:
+        if len(names) >= fewest:
             return Blocks(hours=length, kind=kind, count=len(names), of=of)
     return Blocks(hours=0, kind="windows", count=len(times), of=np.arange(len(times)))
 

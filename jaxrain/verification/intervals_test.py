@@ -13,12 +13,13 @@ def hours(count, start="2022-06-01T01"):
     [
         (24 * 12, "2022-06-01T01", (24, "days", 12)),
         (24, "2022-06-01T01", (3, "stretches of 3 hours", 8)),
-        (25, "2022-06-01T01", (24, "days", 2)),
+        (24 * 4 + 1, "2022-06-01T01", (24, "days", 5)),
+        (24 * 4, "2022-06-01T01", (3, "stretches of 3 hours", 32)),
         (2, "2022-06-01T01", (1, "hours", 2)),
-        (2, "2022-05-31T23:50", (24, "days", 2)),  # ten to midnight, ten to one
+        (2, "2022-05-31T23:50", (3, "stretches of 3 hours", 2)),  # either side of midnight
     ],
 )
-def test_blocks_are_days_or_what_there_is_more_than_one_of(count, start, expected):
+def test_blocks_are_days_or_what_there_is_enough_of(count, start, expected):
     grouped = blocks(hours(count, start))
     assert (grouped.hours, grouped.kind, grouped.count) == expected
     assert len(grouped.of) == count

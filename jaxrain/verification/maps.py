@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -120,8 +121,8 @@ def map_figure(shown: Scene) -> Figure:
     ]
     rain_image = None
     for ax, values, title in panels:
-        rain_image = _draw(ax, shown.grid, values, title, cmap=rain_colours, norm=rain_norm)
-    probability_image = _draw(
+        rain_image = draw_field(ax, shown.grid, values, title, cmap=rain_colours, norm=rain_norm)
+    probability_image = draw_field(
         axes[0, 3],
         shown.grid,
         shown.probability,
@@ -141,7 +142,7 @@ def map_figure(shown: Scene) -> Figure:
 
 def _shape_inches(grid: Grid) -> tuple[float, float]:
     rows, columns = grid.shape
-    ratio = rows / columns * _aspect(grid) * _cell(grid.y) / _cell(grid.x)
+    ratio = rows / columns * cell_aspect(grid)
     return float(np.clip(_MAP_INCHES * ratio, 1.6, 5.0)), _MAP_INCHES
 
 
@@ -149,12 +150,18 @@ def _cell(axis: np.ndarray) -> float:
     return abs(float(axis[-1] - axis[0])) / (len(axis) - 1)
 
 
+def cell_aspect(grid: Grid) -> float:
+    """How much taller a cell is than wide, on the ground."""
+    return _aspect(grid) * _cell(grid.y) / _cell(grid.x)
+
+
 def _aspect(grid: Grid) -> float:
     """How much longer a unit of y is than one of x."""
     return 1.0 if grid.projected else 1 / float(np.cos(np.radians(grid.y.mean())))
 
 
-def _draw(ax: Axes, grid: Grid, values: np.ndarray, title: str, **style: Any) -> Any:
+def draw_field(ax: Axes, grid: Grid, values: np.ndarray, title: str, **style: Any) -> Any:
+    """Draws a field [H, W] the right way up, NaN hatched; `style` goes to `imshow`."""
     half_y, half_x = _cell(grid.y) / 2, _cell(grid.x) / 2
     west, east = grid.x.min() - half_x, grid.x.max() + half_x
     south, north = grid.y.min() - half_y, grid.y.max() + half_y
@@ -165,7 +172,7 @@ def _draw(ax: Axes, grid: Grid, values: np.ndarray, title: str, **style: Any) ->
     )
     hatched.set(linewidth=0, zorder=0)
     ax.add_patch(hatched)
-    style["cmap"] = style["cmap"].with_extremes(bad=(0, 0, 0, 0))
+    style["cmap"] = colormaps.get_cmap(style["cmap"]).with_extremes(bad=(0, 0, 0, 0))
     image = ax.imshow(
         np.ma.masked_invalid(upright),
         extent=(west, east, south, north),

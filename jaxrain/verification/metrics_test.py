@@ -76,6 +76,18 @@ def test_a_constant_error_is_bias_and_root_mean_square():
     assert found["spread_skill"] == pytest.approx(0)
 
 
+def test_a_factor_is_seen_in_extremes_and_spectrum(exchangeable):
+    _, truth = exchangeable
+    louder = scored(truth[None] * np.float32(2**0.5), truth)
+    assert louder["spectrum_max_db"] == pytest.approx(10 * np.log10(2), rel=1e-4)
+    assert louder["log_spectral_distance_db"] == pytest.approx(10 * np.log10(2), rel=1e-4)
+    assert louder["p99_ratio"] == pytest.approx(2**0.5, rel=0.01)
+    assert louder["p99.9_ratio"] == pytest.approx(2**0.5, rel=0.01)
+    assert louder["effective_resolution_km"] == pytest.approx(WAVES[-1])
+    # A power of 0.36 of the truth's at every wavelength: nothing is resolved.
+    assert scored(truth[None] * 0.6, truth)["effective_resolution_km"] >= WAVES[0] / 4 - 1
+
+
 def test_yes_and_no_agree_with_the_scores_library(exchangeable):
     members, truth = exchangeable
     found = scored(members, truth)

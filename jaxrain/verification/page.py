@@ -1,14 +1,19 @@
 """One page of HTML that holds everything: opens anywhere, fetches nothing."""
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
 
-from jaxrain.verification import tables
+from jaxrain.verification import browser, score_tables, tables
+from jaxrain.verification.breakdown import KINDS
+from jaxrain.verification.browser import Reel
+from jaxrain.verification.gauge_scores import GaugeScores
+from jaxrain.verification.score_tables import basis, count
 from jaxrain.verification.scoring import MODEL, Interval, Verification
 from jaxrain.verification.spectra import MAX_MISSING
-from jaxrain.verification.tables import number
+from jaxrain.verification.tables import grouped, number
 
 # With fewer blocks than this a bootstrap's percentiles are more guess than measurement.
 _FEW_BLOCKS = 10
@@ -23,29 +28,55 @@ class Pictures:
     Attributes:
       maps: title, reason of choice and picture of each hour that is shown.
       spectra: power spectra.
-      ensemble: ranks and reliability.
+      ranks: rank histogram.
+      probabilities: reliability and ROC.
       skill: frequency bias and fractions skill score.
+      bias: maps of bias.
+      day: the day's course; None where there are too few hours.
     """
 
     maps: list[tuple[str, str, bytes]]
     spectra: bytes
-    ensemble: bytes
+    ranks: bytes
+    probabilities: bytes
     skill: bytes
+    bias: bytes
+    day: bytes | None
 
 
-def render(found: Verification, name: str, attributes: dict[str, str], pictures: Pictures) -> str:
+def render(
+    found: Verification,
+    name: str,
+    attributes: dict[str, str],
+    pictures: Pictures,
+    reel: Reel,
+    gauges: Sequence[GaugeScores] = (),
+    notes: Sequence[str] = (),
+) -> str:
     """The page as text.
+
+    Its size is bounded by that of its parts: up to three hours' maps and six figures (together
+    about 2 MB), `browser.MOST_BYTES`, and tables of which that by time has 120 rows at most.
 
     Args:
       found: from `verify`.
       name: the ensemble's file.
       attributes: its global attributes; as everything from files, escaped.
       pictures: embedded as they are.
+      reel: what can be browsed.
+      gauges: scores at gauges, where there are any.
+      notes: what was left out, and why.
     """
     style = files("jaxrain.verification").joinpath("style.css").read_text(encoding="utf-8")
     body = "".join(
         (
-            _head(found, name),
+            _head(found, name, notes),
+            _section(
+                "Browse the hours",
+                "White is dry (below 0.1 mm), grey is not known; on the probability the black "
+                f"line is the rim of where it came. {escape(browser.limits(reel))}",
+                browser.render(reel),
+            ),
             _maps(pictures),
             _section(
                 "Scales: how much rain at which size",
@@ -53,23 +84,36 @@ def render(found: Verification, name: str, attributes: dict[str, str], pictures:
                 "drops away from the truth to the right; an ensemble's mean is meant to, its "
                 "members are not. Members: the mean of their spectra, not the spectrum of their "
                 f"mean. {_resolution(found)}",
-                _figure(pictures.spectra, "Power spectra and their distance from the truth"),
+                _figure(
+                    pictures.spectra,
+                    "Power spectra and their distance from the truth",
+                    f"{basis(found)}, "
+                    + count(int(found.sums[MODEL]["spectrum_squares"]), "square"),
+                ),
             ),
             _section(
                 "Is the ensemble as sure as it may be?",
                 "Even bars mean that the truth is like one more member; a U means too little "
                 "spread, a slope means a bias. Only points where the truth or a member has 0.1 mm "
-                "count, and ties are shared evenly. On the diagonal a forecast of 30 % comes true "
-                "3 times in 10; the dotted line is how often it happens at all.",
-                _figure(pictures.ensemble, "Rank histogram and reliability"),
+                "count, and ties are shared evenly.",
+                _figure(pictures.ranks, "Rank histogram", basis(found)),
+            ),
+            _section(
+                "Are its probabilities worth their name?",
+                "On the diagonal a forecast of 30 % comes true 3 times in 10; the dotted line is "
+                "how often it happens at all. Below, the further a curve bends to the upper left, "
+                "the better often and seldom are told apart; a single forecast is one point.",
+                _figure(pictures.probabilities, "Reliability and ROC", basis(found)),
             ),
             _section(
                 "Right amounts, right neighbourhoods",
                 "Frequency bias: how often a forecast says yes, over how often it came. Fractions "
                 "skill score: is the share of wet points right within a window, even where the "
                 "points are not? Bars are 95 % intervals.",
-                _figure(pictures.skill, "Frequency bias and fractions skill score"),
+                _figure(pictures.skill, "Frequency bias and fractions skill score", basis(found)),
             ),
+            _parts(found, pictures),
+            _gauges(gauges),
             _scores(found),
             _provenance(attributes),
             _limits(found),
@@ -103,7 +147,7 @@ def headline(skill: Interval) -> str:
     )
 
 
-def _head(found: Verification, name: str) -> str:
+def _head(found: Verification, name: str, notes: Sequence[str]) -> str:
     model, bilinear = found.systems[MODEL], found.systems["bilinear"]
     first, last = (min(f.time for f in found.fields), max(f.time for f in found.fields))
     spread = model["spread_skill"]["value"]
@@ -112,37 +156,28 @@ def _head(found: Verification, name: str) -> str:
         (number(bilinear["crps_mm"]["value"]), "error of bilinear interpolation [mm]"),
         (number(spread), "spread over error (1 is perfect)"),
         (f"{found.hours}", f"hours, in {len(found.fields)} fields"),
-        (_grouped(found.points), "points compared"),
+        (grouped(found.points), "points compared"),
     ]
     items = "".join(f"<li><b>{value}</b><span>{escape(text)}</span></li>" for value, text in tiles)
     warning = ""
     if found.blocks.count < _FEW_BLOCKS:
         warning = (
-            f'<p class="warning">All of this rests on {_count(found.hours, "hour")} in '
+            f'<p class="warning">All of this rests on {count(found.hours, "hour")} in '
             f"{found.blocks.words()}: the intervals are rough, and other weather may score "
             "otherwise.</p>"
         )
+    left_out = "".join(f'<p class="soft">Note: {escape(note)}.</p>' for note in notes)
     return (
         f"<header><h1>{headline(found.skill['bilinear'])}</h1>"
         f'<p class="lead">{escape(name)}, hours ending {_time(first)} to {_time(last)} UTC. '
-        f"Rain in an hour at every point, against {len(found.systems) - 1} simple "
-        f"{'baseline' if len(found.systems) == 2 else 'baselines'} made of the same coarse rain. "
+        f"Rain in an hour at every point, against {count(len(found.systems) - 1, 'baseline')}. "
         'All numbers: <a href="scores.json">scores.json</a>.</p>'
-        f'<ul class="tiles">{items}</ul>{warning}</header>'
+        f'<ul class="tiles">{items}</ul>{warning}{left_out}</header>'
     )
-
-
-def _grouped(count: int) -> str:
-    """A count with its thousands apart, by narrow spaces that don't break."""
-    return f"{count:,}".replace(",", "\u202f")
 
 
 def _time(time: object) -> str:
     return str(time)[:16].replace("T", " ")
-
-
-def _count(number_of: int, noun: str) -> str:
-    return f"{number_of} {noun}" if number_of == 1 else f"{number_of} {noun}s"
 
 
 def _provenance(attributes: dict[str, str]) -> str:
@@ -176,21 +211,61 @@ def _resolution(found: Verification) -> str:
     return f"Effective resolution of the members: {number(value)} km."
 
 
+def _parts(found: Verification, pictures: Pictures) -> str:
+    named = [(kind, score_tables.by_part(found, kind)) for kind in KINDS]
+    folded = "".join(
+        f"<details><summary>By {escape(kind)}</summary>{tables.html(table)}</details>"
+        for kind, table in named
+        if table
+    )
+    day = _figure(pictures.day, "The day's course", basis(found)) if pictures.day else ""
+    return _section(
+        "Where and when",
+        "Mean error of the ensemble's mean at every point, in the cases with the most hours: "
+        "purple is too wet, orange too dry. The parts' scores, weighted with their points, add up "
+        "to the whole's.",
+        _figure(pictures.bias, "Maps of bias", "hours of each map in its title") + day + folded,
+    )
+
+
+def _gauges(found: Sequence[GaugeScores]) -> str:
+    if not found:
+        return ""
+    by_period = "".join(
+        f"<h3>Sums of {each.hours} h</h3>{tables.html(score_tables.by_gauge_threshold(each))}"
+        for each in found
+    )
+    return _section(
+        "At the gauges",
+        "Rain interpolated bilinearly to each station, beside the gridded truth treated as a "
+        "forecast. A gauge measures a point, the grid means a square kilometre: part of every "
+        "error here is that difference.",
+        tables.html(score_tables.gauge_errors(found)) + by_period,
+    )
+
+
 def _scores(found: Verification) -> str:
     wet = found.truth["wet_fraction"]
-    basis = (
-        f"{_count(found.hours, 'hour')}, {len(found.fields)} fields, {_grouped(found.points)} "
-        f"points; in small print 95 % intervals from drawing {found.blocks.words()} "
-        "with replacement. A single forecast’s CRPS is its mean absolute error. The truth: "
-        f"mean {number(found.truth['mean_mm'])} mm, wet on "
-        f"{number(None if wet is None else 100 * wet)} % of the points."
+    text = (
+        f"In small print 95 % intervals from drawing {found.blocks.words()} with replacement. A "
+        "single forecast’s CRPS is its mean absolute error. The truth: mean "
+        f"{number(found.truth['mean_mm'])} mm, wet on "
+        f"{number(None if wet is None else 100 * wet)} % of the points; lag-1 autocorrelation "
+        f"{number(found.truth['lag1_autocorrelation'])}; its own means over coarse cells are "
+        f"{number(found.truth['conservation_mm'])} mm from the coarse rain."
+    )
+    folded = (
+        ("By threshold", score_tables.by_threshold(found)),
+        ("By threshold and window", score_tables.by_window(found)),
     )
     return _section(
         "Scores",
-        basis,
-        tables.overview(found)
-        + f"<details open><summary>By threshold</summary>{tables.by_threshold(found)}</details>"
-        + f"<details><summary>By threshold and window</summary>{tables.by_window(found)}</details>",
+        text,
+        tables.html(score_tables.overview(found))
+        + "".join(
+            f"<details><summary>{title}</summary>{tables.html(table)}</details>"
+            for title, table in folded
+        ),
     )
 
 
@@ -198,12 +273,12 @@ def _limits(found: Verification) -> str:
     lost = ""
     if found.unforecast:
         lost = (
-            f" {_grouped(found.unforecast)} points with a known truth are left out for every "
+            f" {grouped(found.unforecast)} points with a known truth are left out for every "
             "system, since one of them forecasts nothing there (beside missing coarse cells)."
         )
     sentences = (
         "The points of one hour are not independent, nor are neighbouring hours: "
-        f"{_grouped(found.points)} points are far fewer pieces of evidence. Intervals come from "
+        f"{grouped(found.points)} points are far fewer pieces of evidence. Intervals come from "
         f"drawing {found.blocks.words()} with replacement; they tell how "
         "scores vary within this weather, not what another season or region would give.",
         "Interpolation is one forecast that cannot say how sure it is, and the mean absolute error "
@@ -223,6 +298,8 @@ def _section(title: str, text: str, body: str) -> str:
     return f"<section><h2>{title}</h2>{f'<p>{text}</p>' if text else ''}{body}</section>"
 
 
-def _figure(png: bytes, alternative: str) -> str:
+def _figure(png: bytes, alternative: str, rests_on: str = "") -> str:
     data = base64.b64encode(png).decode()
-    return f'<figure><img alt="{escape(alternative)}" src="data:image/png;base64,{data}"></figure>'
+    caption = f"<figcaption>{escape(rests_on)}</figcaption>" if rests_on else ""
+    image = f'<img alt="{escape(alternative)}" src="data:image/png;base64,{data}">'
+    return f"<figure>{image}{caption}</figure>"

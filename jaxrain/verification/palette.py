@@ -1,5 +1,7 @@
 """Colours that mean the same to every eye: rain in classes, and one colour for each forecast."""
 
+from collections.abc import Iterable
+
 from matplotlib import colormaps
 from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap
 from matplotlib.figure import Figure
@@ -7,7 +9,16 @@ from matplotlib.figure import Figure
 # Light rain in blues that darken, heavy rain in ambers that darken: blue against amber is the pair
 # that all common colour blindness leaves apart (the test simulates it), and white is dry.
 RAIN_EDGES_MM = (0.1, 0.5, 1, 2, 5, 10, 20, 50)
-_RAIN = ("#dbe9f6", "#a6cee4", "#5fa6d1", "#2b74b3", "#0b3b7a", "#ffd166", "#f08a24", "#a83208")
+RAIN_COLOURS = (
+    "#dbe9f6",
+    "#a6cee4",
+    "#5fa6d1",
+    "#2b74b3",
+    "#0b3b7a",
+    "#ffd166",
+    "#f08a24",
+    "#a83208",
+)
 DRY = "#ffffff"
 MISSING = "#b8b8b8"
 
@@ -27,10 +38,10 @@ OTHER_COLOURS = ("#CC79A7", "#882255", "#999933")
 
 def rain_scale() -> tuple[Colormap, BoundaryNorm]:
     """Colours and classes of rain in an hour [mm]: white below the first edge, NaN grey."""
-    colours = ListedColormap(list(_RAIN[:-1]), "rain").with_extremes(
-        under=DRY, over=_RAIN[-1], bad=MISSING
+    colours = ListedColormap(list(RAIN_COLOURS[:-1]), "rain").with_extremes(
+        under=DRY, over=RAIN_COLOURS[-1], bad=MISSING
     )
-    return colours, BoundaryNorm(RAIN_EDGES_MM, len(_RAIN) - 1)
+    return colours, BoundaryNorm(RAIN_EDGES_MM, len(RAIN_COLOURS) - 1)
 
 
 def probability_scale() -> tuple[Colormap, BoundaryNorm]:
@@ -42,9 +53,12 @@ def probability_scale() -> tuple[Colormap, BoundaryNorm]:
     return scale, BoundaryNorm(PROBABILITY_EDGES, count)
 
 
-def system_colour(name: str, number: int = 0) -> str:
-    """A forecast's colour; those without one of their own take the rest in turn."""
-    return SYSTEM_COLOURS.get(name, OTHER_COLOURS[number % len(OTHER_COLOURS)])
+def system_colour(name: str, systems: Iterable[str] = ()) -> str:
+    """A forecast's colour; those of `systems` without one of their own take the rest in turn."""
+    if name in SYSTEM_COLOURS:
+        return SYSTEM_COLOURS[name]
+    others = [system for system in systems if system not in SYSTEM_COLOURS]
+    return OTHER_COLOURS[others.index(name) % len(OTHER_COLOURS)]
 
 
 def new_figure(width: float, height: float) -> Figure:

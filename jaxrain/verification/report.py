@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ from matplotlib.figure import Figure
 from jaxrain.errors import InputError
 from jaxrain.verification import figures, page
 from jaxrain.verification.baselines import Baseline
+from jaxrain.verification.browser import make_reel
 from jaxrain.verification.forecast import Forecast
 from jaxrain.verification.fractions import WINDOWS_KM
+from jaxrain.verification.gauge_scores import GaugeScores
 from jaxrain.verification.maps import Scene, map_figure, scene, telling_fields
 from jaxrain.verification.metrics import (
     FRACTION_MEANINGS,
@@ -21,7 +24,9 @@ from jaxrain.verification.metrics import (
     SKILL_MEANINGS,
     THRESHOLD_MEANINGS,
 )
+from jaxrain.verification.part_figures import bias_figure, diurnal_figure
 from jaxrain.verification.points import THRESHOLDS_MM
+from jaxrain.verification.probability_figures import probability_figure
 from jaxrain.verification.scoring import MODEL, Field, Verification, read_systems
 from jaxrain.verification.truth import Truth
 
@@ -46,6 +51,8 @@ def write_report(
     forecast: Forecast,
     truth: Truth,
     baselines: dict[str, Baseline],
+    gauges: Sequence[GaugeScores] = (),
+    notes: Sequence[str] = (),
 ) -> Path:
     """Writes scores.json, index.html, maps.png and spectra.png, each whole or not at all.
 
@@ -55,6 +62,8 @@ def write_report(
       forecast: still open: a few hours are read again for their maps.
       truth: what came.
       baselines: as given to `verify`.
+      gauges: scores at gauges, where there are any.
+      notes: what was left out, and why.
 
     Returns:
       The page's path.
@@ -63,23 +72,36 @@ def write_report(
     for field, why in telling_fields(found.fields):
         shown = _scene(forecast, field, truth, baselines)
         maps.append((shown.title, why, _png(map_figure(shown))))
+    day = diurnal_figure(found)
+    names, grids = zip(*((case.name, case.grid) for case in forecast.cases), strict=True)
     pictures = page.Pictures(
         maps=maps,
         spectra=_png(figures.spectrum_figure(found)),
-        ensemble=_png(figures.ensemble_figure(found)),
+        ranks=_png(figures.rank_figure(found)),
+        probabilities=_png(probability_figure(found)),
         skill=_png(figures.skill_figure(found)),
+        bias=_png(bias_figure(found, list(names), list(grids))),
+        day=_png(day) if day else None,
     )
+    reel = make_reel(forecast, truth, baselines, found.fields)
     attributes = {name: str(value) for name, value in forecast.attributes.items()}
-    html = page.render(found, forecast.path.name, attributes, pictures)
+    html = page.render(found, forecast.path.name, attributes, pictures, reel, gauges, notes)
+    scores = scores_json(found, forecast.path.name, attributes, gauges, notes)
     folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / "scores.json", scores_json(found, forecast.path.name, attributes).encode())
+    _write(folder / "scores.json", scores.encode())
     _write(folder / "maps.png", maps[0][2])
     _write(folder / "spectra.png", pictures.spectra)
     _write(folder / "index.html", html.encode())
     return folder / "index.html"
 
 
-def scores_json(found: Verification, name: str, attributes: dict[str, str]) -> str:
+def scores_json(
+    found: Verification,
+    name: str,
+    attributes: dict[str, str],
+    gauges: Sequence[GaugeScores] = (),
+    notes: Sequence[str] = (),
+) -> str:
     """All numbers of the report as JSON text.
 
     `hours`, `points`, `model` and `baselines` keep their form; the rest may grow.
@@ -114,10 +136,23 @@ def scores_json(found: Verification, name: str, attributes: dict[str, str]) -> s
         "consecutive_pairs": int(found.sums[MODEL]["lag_pairs"]),
         "coarse_cells": int(found.sums[MODEL]["cells"]),
         "parts": [asdict(part) for part in found.parts],
+        "gauges": {f"{each.hours}h": _gauges(each) for each in gauges},
+        "notes": list(notes),
         "meanings": MEANINGS | SKILL_MEANINGS | THRESHOLD_MEANINGS | FRACTION_MEANINGS,
         "forecast": {"file": name, "attributes": attributes},
     }
     return json.dumps(content, indent=1, allow_nan=False) + "\n"
+
+
+def _gauges(found: GaugeScores) -> dict[str, Any]:
+    return {
+        "sums": found.sums,
+        "stations": found.stations,
+        "ends": found.ends,
+        "interval": f"bootstrap over {found.blocks.kind}",
+        "blocks": found.blocks.count,
+        "systems": found.systems,
+    }
 
 
 def _spectra(found: Verification) -> dict[str, Any]:

@@ -1,19 +1,53 @@
-"""Tables of scores, as HTML and as lines for a terminal."""
+"""Tables: as HTML that can be read, and as CSV that can be taken away."""
 
+import base64
+import csv
+import io
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from html import escape
+from typing import NamedTuple
 
-from jaxrain.verification.fractions import WINDOWS_KM
-from jaxrain.verification.metrics import (
-    FRACTION_MEANINGS,
-    MEANINGS,
-    SKILL_MEANINGS,
-    THRESHOLD_MEANINGS,
-)
-from jaxrain.verification.points import THRESHOLDS_MM
-from jaxrain.verification.scoring import MODEL, Interval, Verification
+from jaxrain.verification.scoring import Interval
 
-_TERMINAL = ("crps_mm", "rmse_mm", "bias_mm", "wet_area_ratio", "p99.9_ratio", "spectrum_max_db")
+Cell = Interval | float | str | None
+
+
+class Row(NamedTuple):
+    """A line of a table.
+
+    Attributes:
+      label: what it is about.
+      cells: one for each column.
+      hours: on how many hours its numbers rest; None where it is the table's number.
+      meaning: what the numbers mean.
+    """
+
+    label: str
+    cells: Sequence[Cell]
+    hours: int | None = None
+    meaning: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table and what it rests on.
+
+    Attributes:
+      name: of its file, without an ending.
+      basis: in words, what all its numbers rest on.
+      hours: on how many hours they rest.
+      corner: heading of the labels.
+      columns: headings of the cells.
+      groups: rows under a heading, which may be empty.
+    """
+
+    name: str
+    basis: str
+    hours: int
+    corner: str
+    columns: Sequence[str]
+    groups: Sequence[tuple[str, Sequence[Row]]]
 
 
 def number(value: float | None) -> str:
@@ -24,6 +58,11 @@ def number(value: float | None) -> str:
     return text.replace("-", "−") if float(text) else "0"
 
 
+def grouped(count: int) -> str:
+    """A count with its thousands apart, by narrow spaces that don't break."""
+    return f"{count:,}".replace(",", "\u202f")
+
+
 def bounds(score: Interval) -> str:
     """'low to high', or nothing where no interval is known."""
     if score["low"] is None or score["high"] is None:
@@ -31,37 +70,47 @@ def bounds(score: Interval) -> str:
     return f"{number(score['low'])} to {number(score['high'])}"
 
 
-def overview(found: Verification) -> str:
-    """HTML table of the scores that are one number, a column per system."""
-    rows = [
-        _row(name, [found.systems[system][name] for system in found.systems], meaning)
-        for name, meaning in (MEANINGS | SKILL_MEANINGS).items()
-    ]
-    return _table(["", *found.systems, "what it is"], rows)
+def html(table: Table) -> str:
+    """The table, under a line that says what it rests on and offers it as CSV."""
+    rows = [row for _, each in table.groups for row in each]
+    meanings = any(row.meaning for row in rows)
+    headings = [table.corner, *table.columns, *(["what it is"] if meanings else [])]
+    head = "".join(f'<th scope="col">{escape(heading)}</th>' for heading in headings)
+    body = ""
+    for title, each in table.groups:
+        if title:
+            body += f'<tr class="group"><th colspan="{len(headings)}">{escape(title)}</th></tr>'
+        body += "".join(_html_row(row, meanings) for row in each)
+    data = base64.b64encode(csv_text(table).encode()).decode()
+    link = (
+        f'<a download="{escape(table.name)}.csv" href="data:text/csv;charset=utf-8;base64,{data}">'
+        f"{escape(table.name)}.csv</a>"
+    )
+    return (
+        f'<div class="wide"><table><caption>{escape(table.basis)}. {link}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
 
 
-def by_threshold(found: Verification) -> str:
-    """HTML table of the yes-or-no scores, a column per threshold."""
-    rows: list[str] = []
-    for score, meaning in THRESHOLD_MEANINGS.items():
-        rows.append(_group(f"{score}: {meaning}", 1 + len(THRESHOLDS_MM)))
-        for system in _systems(found, score):
-            cells = [found.systems[system][f"{score}_{t:g}mm"] for t in THRESHOLDS_MM]
-            rows.append(_row(system, cells))
-    return _table(["at or above", *(f"{t:g} mm" for t in THRESHOLDS_MM)], rows)
-
-
-def by_window(found: Verification) -> str:
-    """HTML table of fractions skill scores, a column per window."""
-    rows: list[str] = []
-    for score, meaning in FRACTION_MEANINGS.items():
-        for threshold in THRESHOLDS_MM:
-            title = f"{score}, {threshold:g} mm or more: {meaning}"
-            rows.append(_group(title, 1 + len(WINDOWS_KM)))
-            for system in _systems(found, score):
-                names = [f"{score}_{threshold:g}mm_{w}km" for w in WINDOWS_KM]
-                rows.append(_row(system, [found.systems[system][name] for name in names]))
-    return _table(["window", *(f"{w} km" for w in WINDOWS_KM)], rows)
+def csv_text(table: Table) -> str:
+    """The table as CSV with full digits; an interval's ends are columns of their own."""
+    rows = [(title, row) for title, each in table.groups for row in each]
+    intervals = [any(isinstance(row.cells[c], dict) for _, row in rows) for c, _ in _columns(table)]
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    header = ["group", "row"]
+    for (_, name), interval in zip(_columns(table), intervals, strict=True):
+        header += [name, f"{name} low", f"{name} high"] if interval else [name]
+    writer.writerow([*header, "hours"])
+    for title, row in rows:
+        line: list[Cell] = [title, row.label]
+        for cell, interval in zip(row.cells, intervals, strict=True):
+            if isinstance(cell, dict):
+                line += [cell["value"], cell["low"], cell["high"]]
+            else:
+                line += [cell, None, None] if interval else [cell]
+        writer.writerow([*line, table.hours if row.hours is None else row.hours])
+    return buffer.getvalue()
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> str:
@@ -70,36 +119,20 @@ def facts(pairs: Iterable[tuple[str, str]]) -> str:
     return f'<table class="facts"><tbody>{"".join(rows)}</tbody></table>'
 
 
-def terminal(found: Verification) -> str:
-    """The scores that matter most, as lines of text."""
-    lines = [f"{'':<18}" + "".join(f"{system:>12}" for system in found.systems)]
-    for name in _TERMINAL:
-        cells = [number(scores[name]["value"]) for scores in found.systems.values()]
-        lines.append(f"{name:<18}" + "".join(f"{cell:>12}" for cell in cells))
-    return "\n".join(lines)
+def _columns(table: Table) -> list[tuple[int, str]]:
+    return list(enumerate(table.columns))
 
 
-def _systems(found: Verification, score: str) -> list[str]:
-    """A single forecast's members are itself: their rows would repeat."""
-    return [MODEL] if score.startswith("member_") else list(found.systems)
+def _html_row(row: Row, meanings: bool) -> str:
+    cells = "".join(f"<td>{_html_cell(cell)}</td>" for cell in row.cells)
+    if meanings:
+        cells += f'<td class="meaning">{escape(row.meaning)}</td>'
+    return f'<tr><th scope="row">{escape(row.label)}</th>{cells}</tr>'
 
 
-def _table(header: Sequence[str], rows: Sequence[str]) -> str:
-    head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in header)
-    return (
-        f'<div class="wide"><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
-    )
-
-
-def _row(name: str, scores: Sequence[Interval], meaning: str = "") -> str:
-    cells = "".join(
-        f"<td>{number(score['value'])}<small>{bounds(score)}</small></td>" for score in scores
-    )
-    if meaning:
-        cells += f'<td class="meaning">{escape(meaning)}</td>'
-    return f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>'
-
-
-def _group(title: str, columns: int) -> str:
-    return f'<tr class="group"><th colspan="{columns}">{escape(title)}</th></tr>'
+def _html_cell(cell: Cell) -> str:
+    if isinstance(cell, dict):
+        return f"{number(cell['value'])}<small>{bounds(cell)}</small>"
+    if isinstance(cell, int):
+        return grouped(cell)
+    return escape(cell) if isinstance(cell, str) else number(cell)
