@@ -57,7 +57,7 @@ def _verify(arguments: argparse.Namespace) -> None:
     from jaxrain.verification.beside import forecasts_beside
     from jaxrain.verification.conservation import coarse_rain
     from jaxrain.verification.forecast import open_forecast
-    from jaxrain.verification.gauges import verify_gauges
+    from jaxrain.verification.gauges import verify_gauges, without_gauges
     from jaxrain.verification.page import headline
     from jaxrain.verification.report import report_folder, write_report
     from jaxrain.verification.score_tables import gauge_basis, terminal
@@ -83,7 +83,7 @@ def _verify(arguments: argparse.Namespace) -> None:
             store, why = store_of(forecast), ""
             truth = truth_from_store(forecast, store)
         against = baselines(forecast, store) | beside
-        notes = left_out(against, why)
+        notes = left_out(against, why) + (without_gauges(forecast) if reports else [])
         for note in notes:
             print(f"note: {note}")
         # Before the long part: its reports may fit no hour.

@@ -144,8 +144,13 @@ def _grid(dataset: xr.Dataset, y: str, x: str) -> Grid:
         for name in ("latitude", "longitude")
         if name in dataset and dataset[name].dims == (y, x)
     }
-    axes = dataset[y].values * scale, dataset[x].values * scale
-    return Grid(*axes, projected=True, **degrees if len(degrees) == 2 else {})
+    return Grid(
+        dataset[y].values * scale,
+        dataset[x].values * scale,
+        projected=True,
+        latitude=degrees.get("latitude"),
+        longitude=degrees.get("longitude"),
+    )
 
 
 def _origin(value: Any) -> tuple[int, int]:

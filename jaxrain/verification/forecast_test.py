@@ -136,6 +136,21 @@ def test_spacing_is_a_kilometre_on_a_projection_and_follows_the_latitude(tmp_pat
             assert forecast.cases[0].spacing_km() == pytest.approx(expected, rel=1e-4)
 
 
+def test_a_projections_degrees_are_read_where_the_file_has_them(tmp_path):
+    path = example(tmp_path, projected=True)
+    with open_forecast(path) as forecast:
+        assert forecast.cases[0].grid.latitude is None
+    degrees = np.arange(40.0 * 48).reshape(40, 48)
+    with xr.open_dataset(path) as dataset:
+        known = dataset.assign_coords(
+            latitude=(("y", "x"), degrees), longitude=(("y", "x"), -degrees)
+        )
+        known.to_netcdf(tmp_path / "known.nc")
+    with open_forecast(tmp_path / "known.nc") as forecast:
+        np.testing.assert_array_equal(forecast.cases[0].grid.latitude, degrees)
+        np.testing.assert_array_equal(forecast.cases[0].grid.longitude, -degrees)
+
+
 def test_what_is_not_ours_is_named(tmp_path):
     text = tmp_path / "text.nc"
     text.write_text("no NetCDF")

@@ -53,12 +53,18 @@ def verify_gauges(
       One for each period that has a sum.
 
     Raises:
-      InputError: a grid's latitudes and longitudes are not known, or no report ends at an hour of
-        the forecast inside one of its areas.
+      InputError: no grid's latitudes and longitudes are known, or no report ends at an hour of the
+        forecast inside one of its areas.
     """
     ended: dict[int, list[Ended]] = {hours: [] for hours in THRESHOLDS_MM}
     seen: set[tuple[int, str, np.datetime64]] = set()
-    for case in forecast.cases:
+    cases = [case for case in forecast.cases if _can_place(case)]
+    if not cases:
+        raise InputError(
+            f"--stations: the grids of {forecast.path} are projections without latitudes and "
+            "longitudes, so that stations have no place on them; leave --stations out"
+        )
+    for case in cases:
         gauges = _gauges_of(case, reports)
         for each in _ended(case, gauges, truth, baselines, seen):
             ended[each.hours].append(each)
@@ -70,6 +76,23 @@ def verify_gauges(
             f"{forecast.path} inside its area; give reports of its hours (UTC: see --station-zone)"
         )
     return [conclude(found) for found in ended.values() if found]
+
+
+def without_gauges(forecast: Forecast) -> list[str]:
+    """A line for the cases in which stations have no place, if there are any."""
+    names = [case.name for case in forecast.cases if not _can_place(case)]
+    if not names:
+        return []
+    shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    return [
+        f"no gauges in {len(names)} of {len(forecast.cases)} cases, whose projections are without "
+        f"latitudes and longitudes: {shown}"
+    ]
+
+
+def _can_place(case: Case) -> bool:
+    grid = case.grid
+    return not grid.projected or (grid.latitude is not None and grid.longitude is not None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,13 +113,7 @@ class _Gauges:
 def _gauges_of(case: Case, reports: Sequence[Report]) -> _Gauges:
     sites = sorted({(each.station, each.longitude, each.latitude) for each in reports})
     degrees = np.array([site[1:] for site in sites]).reshape(-1, 2)
-    try:
-        places = places_on(case.grid, degrees[:, 0], degrees[:, 1])
-    except ValueError:
-        raise InputError(
-            f"--stations: the grid of {case.name} is a projection without latitudes and "
-            "longitudes, so that stations have no place on it; leave --stations out"
-        ) from None
+    places = places_on(case.grid, degrees[:, 0], degrees[:, 1])
     inside = np.flatnonzero(np.isfinite(places).all(1))
     column = {sites[site]: number for number, site in enumerate(inside)}
     sums: dict[tuple[int, np.datetime64], np.ndarray] = {}

@@ -9,7 +9,7 @@ from jaxrain.errors import InputError
 from jaxrain.grids.grid import Grid
 from jaxrain.verification.forecast import Case, Forecast
 from jaxrain.verification.gauge_scores import THRESHOLDS_MM, gauge_sums, scores_at_gauges
-from jaxrain.verification.gauges import verify_gauges
+from jaxrain.verification.gauges import verify_gauges, without_gauges
 from jaxrain.verification.stations import Report
 
 START = np.datetime64("2022-06-01T01", "s")
@@ -111,5 +111,13 @@ def test_reports_elsewhere_or_at_other_times_are_told():
     for each in (report(row=-3), report(hour=99)):
         with pytest.raises(InputError, match=r"none of the 1 reports .* inside its area"):
             verify_gauges(forecast(), truth, {}, [each])
-    with pytest.raises(InputError, match="projection without latitudes"):
+
+
+def test_projections_without_degrees_are_left_out_and_told():
+    with pytest.raises(InputError, match="projections without latitudes"):
         verify_gauges(forecast(projected=True), truth, {}, [report()])
+    both = forecast()
+    both = dataclasses.replace(both, cases=[*forecast(projected=True).cases, *both.cases])
+    assert "no gauges in 1 of 2 cases" in without_gauges(both)[0]
+    assert verify_gauges(both, truth, {}, [report()])[0].sums == 1
+    assert without_gauges(forecast()) == []
