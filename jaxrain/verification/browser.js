@@ -13,6 +13,7 @@
   const unpacked = new Map();
   let timer = null;
   let shown = null;
+  let drawn = 0;
 
   const classes = async (field) => {
     if (!unpacked.has(field)) {
@@ -90,6 +91,9 @@
     at("next").disabled = number("hour") === data.fields.length - 1;
     const [start, end] = sequence(number("hour"));
     at("play").disabled = start === end;
+    // Drawing waits for a picture to be unpacked; this tells how often it has come to its end.
+    drawn += 1;
+    at("readout").dataset.drawn = String(drawn);
   };
 
   // First and last of the consecutive hours around one.

@@ -48,13 +48,18 @@ def diurnal_figure(found: Verification) -> Figure | None:
     if len(parts) < _FEWEST_HOURS:
         return None
     figure = new_figure(9.6, 3.3)
-    hours = [int(part.name[:2]) + 0.5 for part in parts]
+    of_day = {int(part.name[:2]): part for part in parts}
     for ax, title in zip(figure.subplots(1, 2), ("mean rain [mm]", "wet share"), strict=True):
         for name in ("truth", *found.systems):
-            values = [part.mean_mm[name] if "mm" in title else part.wet[name] for part in parts]
+            known = {
+                hour: part.mean_mm[name] if "mm" in title else part.wet[name]
+                for hour, part in of_day.items()
+            }
+            # NaN where an hour is missing: a line across it would tell what nobody knows.
+            values = [known.get(hour, np.nan) for hour in range(24)]
             width = 2.2 if name in ("truth", MODEL) else 1.2
             colour = system_colour(name, found.systems)
-            ax.plot(hours, values, "o-", ms=3, lw=width, color=colour, label=name)
+            ax.plot(np.arange(24) + 0.5, values, "o-", ms=3, lw=width, color=colour, label=name)
         ax.set_xlim(0, 24)
         ax.set_xticks(range(0, 25, 3))
         ax.set_ylim(bottom=0)
