@@ -1,7 +1,6 @@
 """What a checkpoint holds, apart from any format; and how it lies in a run folder."""
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
@@ -73,13 +72,12 @@ def read_run(run: Path) -> Exchange:
     params, ema, first, second = (
         unflatten(dict(flatten(tree))) for tree in (params, ema, adam["mu"], adam["nu"])
     )
-    loader = json.loads((folder / "loader" / "metadata").read_text(encoding="utf-8"))
     return Exchange(
         params=params,
         ema=ema,
         moments=Moments(count=int(adam["count"]), first=first, second=second),
         step=int(optimizer["step"]),
-        epoch=loader.get("epoch", 0),
+        epoch=read_loader_state(run, step).get("epoch", 0),
     )
 
 
