@@ -13,7 +13,7 @@ import xarray as xr
 from jaxrain import train
 from jaxrain.config import load_config
 from jaxrain.pairs.build import prepare
-from jaxrain.training.checkpoint import saved_steps
+from jaxrain.training.saved import saved_steps
 
 CONFIG = """
 data:

@@ -8,9 +8,7 @@ of every file; a checkpoint that its seal doesn't fit is never read.
 
 import dataclasses
 import hashlib
-import json
 import logging
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,11 +20,9 @@ from jax.tree_util import keystr, tree_flatten_with_path
 from orbax.checkpoint import type_handlers
 
 from jaxrain.errors import InputError
-from jaxrain.training.seal import find_damage, write_seal
+from jaxrain.training.saved import FOLDER, whole_step
+from jaxrain.training.seal import write_seal
 from jaxrain.training.state import Params, TrainState
-
-FOLDER = "checkpoints"
-DAMAGED = "damaged"  # beside it: where training moves what it cannot use
 
 # Orbax writes the time of the renaming into it when the seal is there already.
 _UNSEALED = frozenset({"_CHECKPOINT_METADATA"})
@@ -61,10 +57,14 @@ class Checkpoints:
     def save(self, state: TrainState, loader_state: dict[str, Any]) -> None:
         """Starts writing `state`; returns once its arrays may be given away.
 
+        A step that is there already is left as it is.
+
         Raises:
           InputError: this one, or the one before in the background, could not be written.
         """
         optimizer = {"step": state.step, "state": state.opt_state}
+        if int(state.step) in self.manager.all_steps():
+            return
         try:
             self.manager.save(
                 int(state.step),
@@ -133,57 +133,6 @@ class Checkpoints:
         return state, read.loader
 
 
-def saved_steps(run: str | Path) -> list[int]:
-    """Steps of the whole checkpoints of a run, ascending; empty where there is no run."""
-    return sorted(ocp.step.checkpoint_steps(Path(run) / FOLDER))
-
-
-def whole_step(run: str | Path, step: int | None = None) -> int:
-    """The newest checkpoint that its seal fits; those that are skipped are named on stderr.
-
-    Args:
-      run: folder of the run.
-      step: looks at this one alone.
-
-    Raises:
-      InputError: there is no such checkpoint, or none that is whole; says what is wrong.
-    """
-    run = Path(run)
-    steps = saved_steps(run)
-    if not steps:
-        raise InputError(f"{run} has no checkpoint yet; train it first")
-    if step is not None and step not in steps:
-        raise InputError(f"{run} has no checkpoint of step {step}; there are {steps}")
-    newest_first = steps[::-1] if step is None else [step]
-    skipped = []
-    for candidate in newest_first:
-        damage = find_damage(run / FOLDER / str(candidate))
-        if damage is None:
-            for line in skipped:
-                print(f"{run}: {line}; going back to checkpoint {candidate}", file=sys.stderr)
-            return candidate
-        skipped.append(f"checkpoint {candidate} is damaged: {damage}")
-    raise InputError(
-        f"{run}: {'; '.join(skipped[:3])}; no other is whole: bring back a copy, or begin anew "
-        "with another train.run=FOLDER"
-    )
-
-
-def set_aside_newer(run: str | Path, step: int) -> None:
-    """Moves checkpoints newer than `step`, which are damaged, to RUN/damaged/."""
-    run = Path(run)
-    for newer in (other for other in saved_steps(run) if other > step):
-        (run / DAMAGED).mkdir(exist_ok=True)
-        taken = len(list((run / DAMAGED).iterdir()))
-        (run / FOLDER / str(newer)).rename(run / DAMAGED / f"{taken}-step-{newer}")
-
-
-def read_loader_state(run: str | Path, step: int) -> dict[str, Any]:
-    """The loader's part of a checkpoint, on its own."""
-    path = Path(run) / FOLDER / str(step) / "loader" / "metadata"
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
 @dataclasses.dataclass(frozen=True)
 class _Keep:
     """Orbax's preservation policy: the last `newest`, the best by `scores`, every `every`th."""
@@ -233,6 +182,42 @@ def open_checkpoints(
 def _seal(checkpoints: Path) -> None:
     for unfinished in checkpoints.glob(f"*{ocp.utils.TMP_DIR_SUFFIX}*"):
         write_seal(unfinished, ignore=_UNSEALED)
+
+
+def write_checkpoint(run: str | Path, state: TrainState, loader_state: dict[str, Any]) -> None:
+    """Writes one checkpoint of numpy arrays with as little memory as can be.
+
+    `Checkpoints.save` copies all arrays and writes all items at the same time, so that training can
+    go on; here nothing is copied and one item is written after the other.
+
+    Args:
+      run: folder of the run, which has no checkpoint of this step.
+      state: of numpy arrays.
+      loader_state: as JSON.
+    """
+    quiet_orbax()
+    step = int(state.step)
+    folder = Path(run).absolute() / FOLDER
+    partial = folder / f".{step}.partial"
+    partial.mkdir(parents=True)
+    arrays = {
+        "params": state.params,
+        "ema": state.ema,
+        "optimizer": {"step": state.step, "state": state.opt_state},
+    }
+    in_place = type_handlers.NumpyHandler(deepcopy_host_arrays=False)
+    registry = type_handlers.create_type_handler_registry((np.ndarray, in_place))
+    for name, tree in arrays.items():
+        # Weights hardly shrink, and would lie in memory once more while they are compressed.
+        handler = ocp.PyTreeCheckpointHandler(
+            type_handler_registry=registry, use_compression=name == "optimizer"
+        )
+        with ocp.Checkpointer(handler) as writer:
+            writer.save(partial / name, args=ocp.args.PyTreeSave(tree))
+    with ocp.Checkpointer(ocp.JsonCheckpointHandler()) as writer:
+        writer.save(partial / "loader", args=ocp.args.JsonSave(loader_state))
+    write_seal(partial)
+    partial.rename(folder / str(step))
 
 
 def load_parameters(

@@ -8,9 +8,9 @@ from jaxrain.training.checkpoint import (
     load_parameters,
     open_checkpoints,
     parameters_hash,
-    saved_steps,
 )
 from jaxrain.training.mesh import create_mesh, put_batch, put_state
+from jaxrain.training.saved import saved_steps
 from jaxrain.training.settings import TrainConfig
 from jaxrain.training.state import create_state, make_train_step
 

@@ -1,4 +1,4 @@
-"""One training a folder: a lock that the kernel gives back when its holder dies, however it dies."""
+"""One training a folder: a lock that the kernel gives back however its holder dies."""
 
 import contextlib
 import errno

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from jaxrain.errors import InputError
-from jaxrain.training.checkpoint import load_parameters, open_checkpoints, saved_steps
+from jaxrain.training.checkpoint import load_parameters, open_checkpoints
 from jaxrain.training.loop import train_loop
 from jaxrain.training.mesh import create_mesh, put_state
+from jaxrain.training.saved import saved_steps
 from jaxrain.training.settings import TrainConfig
 from jaxrain.training.state import create_state, make_train_step
 
@@ -69,7 +70,7 @@ def test_metrics_checkpoints_and_validations_come_when_due(tmp_path):
 
     state = train(tmp_path, validate)
     assert [line["step"] for line in lines(tmp_path)] == [5, 8, 10, 15, 16, 20]
-    assert saved_steps(tmp_path) == [8, 16, 20]
+    assert saved_steps(tmp_path) == [10, 16, 20]  # what is validated is saved too
     assert list(validated) == [10, 20]
     np.testing.assert_array_equal(validated[20]["w"], state.ema["w"])
     for line in lines(tmp_path):
@@ -93,7 +94,7 @@ def test_a_run_that_was_cut_off_ends_with_the_same_bits(tmp_path):
 
 @pytest.mark.parametrize(("poison", "good"), [(11, [8]), (0, []), (15, [8])])
 def test_a_loss_that_is_nan_stops_at_its_step_and_keeps_what_was_good(tmp_path, poison, good):
-    with pytest.raises(InputError, match=f"^step {poison + 1}: .*nan"):
+    with pytest.raises(InputError, match=rf"^step {poison + 1} \(batch {poison}\): .*nan"):
         train(tmp_path, poison=poison)
     assert saved_steps(tmp_path) == good
     if good:

@@ -1,4 +1,4 @@
-"""Seals: the size and sha256 of every file of a folder, so that damage is told from what is whole."""
+"""Seals: size and sha256 of every file of a folder, so that damage is told from what is whole."""
 
 import hashlib
 import json

@@ -38,6 +38,11 @@ class Stop:
     waiting: bool = False
 
     @property
+    def name(self) -> str:
+        """Of the signal."""
+        return self.asked.name if self.asked else "nothing"
+
+    @property
     def status(self) -> int:
         """The exit status that says why."""
         return INTERRUPTED if self.asked == signal.SIGINT else REQUEUE
