@@ -20,7 +20,7 @@ from jax.tree_util import keystr, tree_flatten_with_path
 from orbax.checkpoint import type_handlers
 
 from jaxrain.errors import InputError
-from jaxrain.training.saved import FOLDER, whole_step
+from jaxrain.training.saved import FOLDER, set_aside_newer, whole_step
 from jaxrain.training.seal import write_seal
 from jaxrain.training.state import Params, TrainState
 
@@ -95,6 +95,17 @@ class Checkpoints:
             f"{self.run}: a checkpoint could not be written ({reason}); those before it are good: "
             "free some space and run the same command again"
         )
+
+    def go_back(self, template: TrainState) -> tuple[TrainState, dict[str, Any]]:
+        """Reads the newest state that is whole, and moves damaged newer ones aside.
+
+        Args, Returns, Raises: as `restore`.
+        """
+        self.finish()
+        step = whole_step(self.run)
+        set_aside_newer(self.run, step)
+        self.manager.reload()
+        return self.restore(template, step)
 
     def restore(
         self, template: TrainState, step: int | None = None

@@ -103,10 +103,10 @@ def train_loop(
             return go_on(state, progress, batches)
         except Exploded as error:
             said = str(error)
-        checkpoints.finish()
+        checkpoints.finish()  # the newest may be on its way to the disk
         if batches_from is None or not saved_steps(run):
             raise InputError(f"{said}, and there is no checkpoint to go back to: {_REMEDY}")
-        state, kept = checkpoints.restore(template)
+        state, kept = checkpoints.go_back(template)
         screen.say(f"{said}; going back to checkpoint {int(state.step)}, this once")
         try:
             return go_on(state, read_progress(kept), batches_from(int(state.step)))

@@ -95,7 +95,7 @@ class Screen:
 
     def show(self, step: int, loss: float, steps_per_second: float) -> None:
         """Tells loss, speed and time left."""
-        left = duration((self.total - step) / steps_per_second)
+        left = duration((self.total - step) / steps_per_second if steps_per_second else math.inf)
         if self.bar:
             progress, task = self.bar
             told = f"loss {loss:.4g}  {steps_per_second:.3g} steps/s  {left} left"
