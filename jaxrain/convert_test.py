@@ -13,10 +13,11 @@ from jaxrain import convert
 from jaxrain.config import load_config
 from jaxrain.diffusion.process import DiffusionConfig
 from jaxrain.diffusion.unet import UNetConfig
-from jaxrain.training.checkpoint import load_parameters, open_checkpoints, saved_steps
+from jaxrain.training.checkpoint import load_parameters, open_checkpoints
 from jaxrain.training.dialects import PREFIX, flatten, torch_name, unflatten
 from jaxrain.training.network import define_network
 from jaxrain.training.recognise import network_shapes, schedule_buffers
+from jaxrain.training.saved import saved_steps
 from jaxrain.training.state import create_state
 
 MODEL = UNetConfig(

@@ -1,6 +1,12 @@
-"""`python -m jaxrain.train`: trains a run, or goes on with it from its newest checkpoint."""
+"""`python -m jaxrain.train`: trains a run, or goes on with it from its newest whole checkpoint.
+
+Exit status: 0 trained; 2 a mistake that a user can mend; 75 stopped by SIGTERM or SIGUSR1 and
+saved, start it again; 130 by Ctrl-C.
+"""
 
 import argparse
+import contextlib
+import functools
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -13,6 +19,7 @@ if TYPE_CHECKING:
 
     from jaxrain.config import Config
     from jaxrain.pairs.store import Store
+    from jaxrain.training.stopping import Stop
 
 DEFAULT_CONFIG = "configs/demo.yaml"
 
@@ -30,21 +37,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_command(_run, parser, argv)
 
 
-def _run(arguments: argparse.Namespace) -> None:
+def _run(arguments: argparse.Namespace) -> int:
     from jaxrain.config import load_config
+    from jaxrain.training.stopping import Stopped, listen
 
-    train(load_config(arguments.config, arguments.overrides))
+    config = load_config(arguments.config, arguments.overrides)
+    with listen() as stop:
+        try:
+            train(config, stop)
+        except Stopped:
+            print(f"stopped by {stop.name}: {config.train.run} is saved; the same command goes on")
+            return stop.status
+    return 0
 
 
-def train(config: "Config") -> None:
+def train(config: "Config", stop: "Stop | None" = None) -> None:
     """Trains what a config describes, to its last step.
 
     Args:
       config: resolved; `train.run` is the folder of the run.
+      stop: asked after each step; None for never.
 
     Raises:
-      InputError: the run in that folder is of other settings, the store is missing or of others,
-        the batch cannot be shared by the devices, or the loss became NaN.
+      InputError: the run in that folder is of other settings or being trained, none of its
+        checkpoints is whole, the store is missing or of others, the batch cannot be shared by the
+        devices, or the loss became NaN or exploded.
+      Stopped: `stop` was asked, and all that was done is saved.
     """
     from pathlib import Path
 
@@ -53,15 +71,24 @@ def train(config: "Config") -> None:
     from jaxrain.config import save_config
     from jaxrain.pairs.loader import training_batches
     from jaxrain.pairs.store import save_grids, save_json
-    from jaxrain.training.checkpoint import open_checkpoints, saved_steps
-    from jaxrain.training.loop import train_loop
+    from jaxrain.training.checkpoint import open_checkpoints
+    from jaxrain.training.lock import hold
+    from jaxrain.training.loop import SCORE, train_loop
     from jaxrain.training.mesh import (
         check_batch_size,
         create_mesh,
         keep_compiled_programs,
         put_state,
     )
+    from jaxrain.training.metrics import last_step, logged_scores
     from jaxrain.training.network import define_network, make_loss
+    from jaxrain.training.progress import read_progress
+    from jaxrain.training.saved import (
+        read_loader_state,
+        saved_steps,
+        set_aside_newer,
+        whole_step,
+    )
     from jaxrain.training.state import create_state, make_train_step
     from jaxrain.validation import make_validation
 
@@ -76,24 +103,44 @@ def train(config: "Config") -> None:
     channels = len(store.channels)
     init, apply = define_network(config.model, config.data, channels, config.train.precision)
     loss_fn = make_loss(apply, config.diffusion, scaling)
-    saved = saved_steps(run)  # [0] where weights came from elsewhere
-    done = max(saved, default=0)
-    if done >= config.train.steps:
-        print(f"{run} is trained: it has {done} steps, train.steps={config.train.steps}")
-        return
-    batches = training_batches(
-        store,
-        config.data,
-        batch_size=config.train.batch_size,
-        seed=config.train.seed,
-        start_step=done,
-        workers=config.train.workers,
-        host=jax.process_index(),
-        hosts=jax.process_count(),
-    )
-    validate = make_validation(config, store, apply, run / "report")
-    state = put_state(create_state(config.train, init(config.train.seed)), mesh)
-    with open_checkpoints(run, config.train.keep_checkpoints) as checkpoints:
+    with contextlib.ExitStack() as stack:
+        begun = run.is_dir()
+        if begun:
+            stack.enter_context(hold(run))
+        saved = bool(saved_steps(run))
+        done = whole_step(run) if saved else 0  # 0 too where weights came from elsewhere
+        progress = read_progress(read_loader_state(run, done)) if saved else None
+        told = progress is not None and done in (progress.logged, last_step(run))
+        if done > config.train.steps or (done == config.train.steps and told):
+            print(f"{run} is trained: it has {done} steps, train.steps={config.train.steps}")
+            return
+        batches_from = functools.partial(
+            training_batches,
+            store,
+            config.data,
+            batch_size=config.train.batch_size,
+            seed=config.train.seed,
+            workers=config.train.workers,
+            host=jax.process_index(),
+            hosts=jax.process_count(),
+        )
+        batches = batches_from(start_step=done)  # refuses what cannot be before a folder is made
+        if not begun:
+            stack.enter_context(hold(run))
+            if saved_steps(run):
+                raise InputError(f"{run} was begun by another process just now; start again")
+        set_aside_newer(run, done)
+
+        validate = make_validation(config, store, apply, run / "report")
+        state = put_state(create_state(config.train, init(config.train.seed)), mesh)
+        checkpoints = stack.enter_context(
+            open_checkpoints(
+                run,
+                config.train.keep_checkpoints,
+                every=config.train.keep_every,
+                scores=logged_scores(run, SCORE),
+            )
+        )
         if saved:
             state, _ = checkpoints.restore(state, done)
         save_config(config, run / "config.yaml")
@@ -112,10 +159,13 @@ def train(config: "Config") -> None:
             state=state,
             train_step=make_train_step(loss_fn, config.train, mesh),
             batches=batches,
+            batches_from=lambda step: batches_from(start_step=step),
             mesh=mesh,
             checkpoints=checkpoints,
             run=run,
             validate=validate,
+            progress=progress,
+            stop=stop,
         )
     print(f"trained: {run}; next: python -m jaxrain.sample {run} --output OUT.nc")
 

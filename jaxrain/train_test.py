@@ -1,6 +1,8 @@
+import contextlib
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +15,7 @@ import xarray as xr
 from jaxrain import train
 from jaxrain.config import load_config
 from jaxrain.pairs.build import prepare
-from jaxrain.training.checkpoint import saved_steps
+from jaxrain.training.saved import saved_steps
 
 CONFIG = """
 data:
@@ -136,47 +138,133 @@ def test_help_needs_neither_jax_nor_the_config():
     subprocess.run([sys.executable, "-c", code], check=True, timeout=30, capture_output=True)
 
 
-@pytest.mark.slow
-def test_killed_at_random_moments_it_ends_with_the_same_bits(config_file, tmp_path):
+def command(config_file, run, *words):
+    words = [f"train.run={run}", "train.validation_cases=0", *words]
+    return [sys.executable, "-m", "jaxrain.train", "--config", str(config_file), *words]
+
+
+def losses(run):
+    text = (run / "metrics.jsonl").read_text()
+    return [(line["step"], line["loss"]) for line in map(json.loads, text.splitlines())]
+
+
+def final_hashes(run, steps):
     from jaxrain.training.checkpoint import load_parameters, parameters_hash
     from jaxrain.training.network import define_network
 
-    def command(name):
-        words = ["train.steps=1500", "train.checkpoint_every=100", "train.log_every=20"]
-        words += [f"train.run={tmp_path / name}", "train.validation_cases=0"]
-        return [sys.executable, "-m", "jaxrain.train", "--config", str(config_file), *words]
+    config = load_config(run / "config.yaml")
+    template = define_network(config.model, config.data, 1)[0](0)
+    loaded = [load_parameters(run, template, ema=ema) for ema in (True, False)]
+    assert [step for _, step in loaded] == [steps, steps]
+    return [parameters_hash(params) for params, _ in loaded]
 
-    def weights(name):
-        config = load_config(tmp_path / name / "config.yaml")
-        template = define_network(config.model, config.data, 1)[0](0)
-        loaded = [load_parameters(tmp_path / name, template, ema=ema) for ema in (True, False)]
-        assert [step for _, step in loaded] == [1500, 1500]
-        return [parameters_hash(params) for params, _ in loaded]
 
-    def losses(name):
-        text = (tmp_path / name / "metrics.jsonl").read_text()
-        return [(line["step"], line["loss"]) for line in map(json.loads, text.splitlines())]
+def follow(process, step):
+    """Reads what a process prints until it has done so many steps, or ends."""
+    for line in process.stdout:
+        if line.startswith("step ") and int(line[5:].partition("/")[0]) >= step:
+            return
 
-    subprocess.run(command("whole"), check=True, timeout=300)
-    rng, kills = np.random.default_rng(), 0
-    for _ in range(20):
-        process = subprocess.Popen(command("cut"), stdout=subprocess.PIPE, text=True)
-        for line in process.stdout:
-            if line.startswith("step "):
-                break
-        time.sleep(rng.uniform(0, 2))
-        if process.poll() is not None:
-            break
-        os.kill(process.pid, signal.SIGKILL)
+
+@pytest.mark.slow
+def test_asked_by_the_cluster_it_saves_and_ends_with_75(config_file, tmp_path):
+    words = ["train.steps=100000", "train.checkpoint_every=100000"]
+    process = subprocess.Popen(
+        command(config_file, tmp_path / "run", *words), stdout=subprocess.PIPE, text=True
+    )
+    follow(process, 4)
+    # Meanwhile the folder is this process's.
+    second = subprocess.run(
+        command(config_file, tmp_path / "run", *words), capture_output=True, text=True, timeout=60
+    )
+    assert second.returncode == 2
+    assert f"is being trained by process {process.pid} on " in second.stderr
+    assert second.stderr.count("\n") == 1
+    began = time.monotonic()
+    process.send_signal(signal.SIGUSR1)
+    said, _ = process.communicate(timeout=30)
+    assert time.monotonic() - began < 30
+    assert process.returncode == 75
+    assert "stopped by SIGUSR1" in said
+    (step,) = saved_steps(tmp_path / "run")
+    # No step was done after the one that is saved.
+    assert losses(tmp_path / "run")[-1][0] in range(step - 4, step + 1)
+
+
+def test_a_damaged_checkpoint_is_told_of_and_the_run_ends_as_ever(
+    trained, config_file, tmp_path, capsys
+):
+    run_folder = tmp_path / "run"
+    shutil.copytree(trained, run_folder)
+    newest = saved_steps(run_folder)[-1]
+    whole = losses(run_folder)
+    victim = next((run_folder / "checkpoints" / str(newest) / "params").rglob("d/*"))
+    victim.write_bytes(victim.read_bytes()[:-7])
+    assert run(config_file, f"train.run={run_folder}", f"train.steps={newest}") == 0
+    told = capsys.readouterr()
+    assert f"checkpoint {newest} is damaged: params/" in told.err
+    assert "going on with" in told.out
+    assert losses(run_folder) == whole
+    assert (run_folder / "damaged" / f"0-step-{newest}").is_dir()
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(trained, config_file, tmp_path, capsys):
+    folder = tmp_path / "locked"
+    shutil.copytree(trained, folder)
+    with read_only(folder):
+        assert run(config_file, f"train.run={folder}", "train.steps=99") == 2
+    error = capsys.readouterr().err
+    assert "read-only" in error or "permission denied" in error
+    assert error.count("\n") == 1
+
+
+@contextlib.contextmanager
+def read_only(folder):
+    """Takes away the right to write; from root too, by a mount."""
+    if os.geteuid():
+        for path in [folder, *folder.rglob("*")]:
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        yield
+        for path in [folder, *folder.rglob("*")]:
+            path.chmod(0o755)
+        return
+    bind = subprocess.run(["mount", "--bind", folder, folder], capture_output=True)
+    if bind.returncode:
+        pytest.skip("root without the right to mount: nothing is read-only to it")
+    try:
+        subprocess.run(["mount", "-o", "remount,ro,bind", folder], check=True)
+        yield
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+@pytest.mark.slow
+def test_killed_twenty_times_it_ends_with_the_same_bits(config_file, tmp_path):
+    steps, kills = 840, 20
+    words = [f"train.steps={steps}", "train.checkpoint_every=15", "train.log_every=5"]
+    cut, whole = tmp_path / "cut", tmp_path / "whole"
+    subprocess.run(command(config_file, whole, *words), check=True, timeout=300)
+    seed = time.time_ns() % 2**32
+    print(f"seed {seed}")
+    rng, statuses = np.random.default_rng(seed), []
+    for kill in range(kills):
+        process = subprocess.Popen(
+            command(config_file, cut, *words), stdout=subprocess.PIPE, text=True
+        )
+        if kill % 5 == 4:  # while it starts, reads its checkpoint or compiles
+            time.sleep(rng.uniform(0, 6))
+        else:
+            follow(process, int(rng.integers(kill * steps // 21, (kill + 1) * steps // 21)))
+            time.sleep(rng.uniform(0, 0.05))
+        process.send_signal(signal.SIGKILL if rng.random() < 0.5 else signal.SIGTERM)
         process.stdout.close()
-        process.wait()
-        kills += 1
-        if kills == 3:
-            subprocess.run(command("cut"), check=True, timeout=300)
-            break
-    assert kills > 0
-    assert weights("cut") == weights("whole")
-    assert losses("cut") == losses("whole")
+        statuses.append(process.wait(timeout=60))
+    subprocess.run(command(config_file, cut, *words), check=True, timeout=300)
+    assert len(statuses) == kills
+    # Killed, stopped and saved, or ended by SIGTERM before it listened: none was done, none failed.
+    assert set(statuses) <= {-signal.SIGKILL, 75, -signal.SIGTERM}
+    assert final_hashes(cut, steps) == final_hashes(whole, steps)
+    assert losses(cut) == losses(whole)
 
 
 def test_movable_settings_are_settings():

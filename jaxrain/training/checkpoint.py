@@ -1,13 +1,15 @@
-"""Checkpoints of a run, written by Orbax: beside and renamed, in the background, the last few.
+"""Checkpoints of a run, written by Orbax: beside and renamed, in the background, sealed.
 
 A checkpoint RUN/checkpoints/STEP holds four items, all of one step: `params`, `ema`, `optimizer`
 (with the step) and `loader` (JSON). The key of a step is a function of the seed and the step, so
-there is no random state to keep.
+there is no random state to keep. Its seal, written before the folder gets its name, holds the hash
+of every file; a checkpoint that its seal doesn't fit is never read.
 """
 
 import dataclasses
 import hashlib
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,12 @@ from jax.tree_util import keystr, tree_flatten_with_path
 from orbax.checkpoint import type_handlers
 
 from jaxrain.errors import InputError
+from jaxrain.training.saved import FOLDER, set_aside_newer, whole_step
+from jaxrain.training.seal import write_seal
 from jaxrain.training.state import Params, TrainState
 
-FOLDER = "checkpoints"
+# Orbax writes the time of the renaming into it when the seal is there already.
+_UNSEALED = frozenset({"_CHECKPOINT_METADATA"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,29 +35,77 @@ class Checkpoints:
     Attributes:
       run: folder of the run.
       manager: Orbax's.
+      scores: validation's CRPS by step; the checkpoint of the lowest stays.
     """
 
     run: Path
     manager: ocp.CheckpointManager
+    scores: dict[int, float]
 
     def __enter__(self) -> "Checkpoints":
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.manager.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            self.finish()
+        except InputError:
+            if kind is None:  # else the first error is the one to tell
+                raise
+        finally:
+            self.manager.close()
 
     def save(self, state: TrainState, loader_state: dict[str, Any]) -> None:
-        """Starts writing `state`; returns once its arrays may be given away."""
+        """Starts writing `state`; returns once its arrays may be given away.
+
+        A step that is there already is left as it is.
+
+        Raises:
+          InputError: this one, or the one before in the background, could not be written.
+        """
         optimizer = {"step": state.step, "state": state.opt_state}
-        self.manager.save(
-            int(state.step),
-            args=ocp.args.Composite(
-                params=ocp.args.StandardSave(state.params),
-                ema=ocp.args.StandardSave(state.ema),
-                optimizer=ocp.args.StandardSave(optimizer),
-                loader=ocp.args.JsonSave(loader_state),
-            ),
+        if int(state.step) in self.manager.all_steps():
+            return
+        try:
+            self.manager.save(
+                int(state.step),
+                args=ocp.args.Composite(
+                    params=ocp.args.StandardSave(state.params),
+                    ema=ocp.args.StandardSave(state.ema),
+                    optimizer=ocp.args.StandardSave(optimizer),
+                    loader=ocp.args.JsonSave(loader_state),
+                ),
+            )
+        except (OSError, ValueError, RuntimeError) as error:
+            raise self._not_written(error) from error
+
+    def finish(self) -> None:
+        """Waits until what was saved is on the disk.
+
+        Raises:
+          InputError: it could not be written.
+        """
+        try:
+            self.manager.wait_until_finished()
+        except (OSError, ValueError, RuntimeError) as error:
+            raise self._not_written(error) from error
+
+    def _not_written(self, error: Exception) -> InputError:
+        reason = " ".join(str(error).split())[:300]
+        return InputError(
+            f"{self.run}: a checkpoint could not be written ({reason}); those before it are good: "
+            "free some space and run the same command again"
         )
+
+    def go_back(self, template: TrainState) -> tuple[TrainState, dict[str, Any]]:
+        """Reads the newest state that is whole, and moves damaged newer ones aside.
+
+        Args, Returns, Raises: as `restore`.
+        """
+        self.finish()
+        step = whole_step(self.run)
+        set_aside_newer(self.run, step)
+        self.manager.reload()
+        return self.restore(template, step)
 
     def restore(
         self, template: TrainState, step: int | None = None
@@ -61,15 +114,15 @@ class Checkpoints:
 
         Args:
           template: a state of the same structure, of arrays that lie where the restored ones shall.
-          step: which; None takes the newest.
+          step: which; None takes the newest that is whole.
 
         Returns:
           (state, loader_state).
 
         Raises:
-          InputError: there is none, or it is of another network or optimizer.
+          InputError: there is none, it is damaged, or of another network or optimizer.
         """
-        step = _existing_step(self.run, step)
+        step = whole_step(self.run, step)
         _check_same_network(self.manager, step, template.params, self.run)
         like = jax.tree.map(_abstract, template)
         optimizer = {"step": like.step, "state": like.opt_state}
@@ -91,26 +144,55 @@ class Checkpoints:
         return state, read.loader
 
 
-def saved_steps(run: str | Path) -> list[int]:
-    """Steps of the whole checkpoints of a run, ascending; empty where there is no run."""
-    return sorted(ocp.step.checkpoint_steps(Path(run) / FOLDER))
+@dataclasses.dataclass(frozen=True)
+class _Keep:
+    """Orbax's preservation policy: the last `newest`, the best by `scores`, every `every`th."""
+
+    newest: int | None
+    every: int | None
+    scores: dict[int, float]
+
+    def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> list[bool]:
+        steps = [checkpoint.step for checkpoint in checkpoints]
+        kept = set(steps if self.newest is None else sorted(steps)[-self.newest :])
+        kept |= {step for step in steps if self.every and step % self.every == 0}
+        scored = [step for step in steps if step in self.scores]
+        if scored:
+            kept.add(min(scored, key=lambda step: self.scores[step]))
+        return [step in kept for step in steps]
 
 
-def open_checkpoints(run: str | Path, keep: int | None = None) -> Checkpoints:
+def open_checkpoints(
+    run: str | Path,
+    keep: int | None = None,
+    *,
+    every: int | None = None,
+    scores: dict[int, float] | None = None,
+) -> Checkpoints:
     """Opens (and makes, where absent) the checkpoint folder of a run for writing.
 
     Args:
       run: folder of the run.
       keep: the newest so many stay; None keeps all.
+      every: those of steps that are multiples of this stay too.
+      scores: by step, lower is better: the best of those that are there stays too.
     """
     run = Path(run).absolute()
+    scores = {} if scores is None else scores
     options = ocp.CheckpointManagerOptions(
-        max_to_keep=keep,
+        preservation_policy=_Keep(keep, every, scores),
         create=True,
         cleanup_tmp_directories=True,  # what a killed process left half-written
+        # Orbax calls it when all files are closed and the folder has not got its name yet.
+        async_options=ocp.AsyncOptions(post_finalization_callback=lambda: _seal(run / FOLDER)),
     )
     (run / FOLDER).mkdir(parents=True, exist_ok=True)
-    return Checkpoints(run, _manager(run, options))
+    return Checkpoints(run, _manager(run, options), scores)
+
+
+def _seal(checkpoints: Path) -> None:
+    for unfinished in checkpoints.glob(f"*{ocp.utils.TMP_DIR_SUFFIX}*"):
+        write_seal(unfinished, ignore=_UNSEALED)
 
 
 def write_checkpoint(run: str | Path, state: TrainState, loader_state: dict[str, Any]) -> None:
@@ -145,6 +227,7 @@ def write_checkpoint(run: str | Path, state: TrainState, loader_state: dict[str,
             writer.save(partial / name, args=ocp.args.PyTreeSave(tree))
     with ocp.Checkpointer(ocp.JsonCheckpointHandler()) as writer:
         writer.save(partial / "loader", args=ocp.args.JsonSave(loader_state))
+    write_seal(partial)
     partial.rename(folder / str(step))
 
 
@@ -157,20 +240,20 @@ def load_parameters(
       run: folder of the run.
       template: nested dict of arrays or `jax.ShapeDtypeStruct`s with the network's shapes.
       ema: the running average, else the last weights.
-      step: which checkpoint; None takes the newest.
+      step: which checkpoint; None takes the newest that is whole.
 
     Returns:
       (weights as the template's nested dict, step).
 
     Raises:
-      InputError: the folder is no run, has no such checkpoint, or one of another network.
+      InputError: the folder is no run, has no such whole checkpoint, or one of another network.
     """
     run = Path(run).absolute()
     if not (run / FOLDER).is_dir():
         raise InputError(f"{run} has no {FOLDER}/ inside; give a folder that training has made")
     options = ocp.CheckpointManagerOptions(read_only=True, create=False, save_interval_steps=0)
     with _manager(run, options) as manager:
-        step = _existing_step(run, step)
+        step = whole_step(run, step)
         _check_same_network(manager, step, template, run)
         item = "ema" if ema else "params"
         like = ocp.args.StandardRestore(jax.tree.map(_abstract, template))
@@ -200,15 +283,6 @@ def _manager(run: Path, options: ocp.CheckpointManagerOptions) -> ocp.Checkpoint
     }
     handlers["loader"] = ocp.JsonCheckpointHandler()
     return ocp.CheckpointManager(run / FOLDER, options=options, item_handlers=handlers)
-
-
-def _existing_step(run: Path, step: int | None) -> int:
-    steps = saved_steps(run)
-    if not steps:
-        raise InputError(f"{run} has no checkpoint yet; train it first")
-    if step is not None and step not in steps:
-        raise InputError(f"{run} has no checkpoint of step {step}; there are {steps}")
-    return steps[-1] if step is None else step
 
 
 def _check_same_network(

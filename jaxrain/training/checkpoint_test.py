@@ -1,3 +1,11 @@
+import contextlib
+import dataclasses
+import os
+import resource
+import shutil
+import subprocess
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,9 +16,9 @@ from jaxrain.training.checkpoint import (
     load_parameters,
     open_checkpoints,
     parameters_hash,
-    saved_steps,
 )
 from jaxrain.training.mesh import create_mesh, put_batch, put_state
+from jaxrain.training.saved import saved_steps, whole_step
 from jaxrain.training.settings import TrainConfig
 from jaxrain.training.state import create_state, make_train_step
 
@@ -73,6 +81,113 @@ def test_a_half_written_checkpoint_is_none_and_goes(tmp_path):
         assert saved_steps(tmp_path) == [1]
         checkpoints.save(advance(start(mesh), mesh, 2), {})
     assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"1", "2"}
+
+
+def test_the_best_and_every_nth_stay_too(tmp_path):
+    mesh = create_mesh(1)
+    with open_checkpoints(tmp_path, keep=1, every=4, scores={1: 0.9, 2: 0.3}) as checkpoints:
+        state = start(mesh)
+        for _ in range(6):
+            state = advance(state, mesh, 1)
+            checkpoints.save(state, {})
+            checkpoints.scores[3] = 0.5
+    assert saved_steps(tmp_path) == [2, 4, 6]
+
+
+def shorten(path):
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 16
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("item", ["params", "ema", "optimizer", "loader"])
+@pytest.mark.parametrize("damage", [Path.unlink, shorten, flip])
+def test_a_damaged_checkpoint_is_named_and_an_older_one_taken(two_saved, capsys, item, damage):
+    folder = two_saved / "checkpoints" / "2" / item
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    damage(max(files, key=lambda path: path.stat().st_size))
+    assert whole_step(two_saved) == 1
+    told = capsys.readouterr().err
+    assert f"checkpoint 2 is damaged: {item}/" in told
+    assert "going back to checkpoint 1" in told
+    with pytest.raises(InputError, match="checkpoint 2 is damaged"):
+        whole_step(two_saved, 2)
+    assert load_parameters(two_saved, network())[1] == 1
+    # Training moves it away, so that it can save that step again.
+    mesh = create_mesh(1)
+    with open_checkpoints(two_saved) as checkpoints:
+        state, _ = checkpoints.go_back(start(mesh))
+        checkpoints.save(advance(state, mesh, 1), {})
+    assert whole_step(two_saved) == 2
+    assert [path.name for path in (two_saved / "damaged").iterdir()] == ["0-step-2"]
+
+
+@pytest.fixture
+def two_saved(saved_once, tmp_path):
+    return shutil.copytree(saved_once, tmp_path / "run")
+
+
+@pytest.fixture(scope="module")
+def saved_once(tmp_path_factory):
+    folder, mesh = tmp_path_factory.mktemp("saved"), create_mesh(1)
+    with open_checkpoints(folder) as checkpoints:
+        for steps in (1, 2):
+            checkpoints.save(advance(start(mesh), mesh, steps), {"next_batch": steps})
+    return folder
+
+
+def test_where_none_is_whole_nothing_is_begun_anew(two_saved):
+    for seal in two_saved.glob("checkpoints/*/seal.json"):
+        seal.unlink()
+    with pytest.raises(InputError, match=r"seal.json is missing; .* no other is whole"):
+        whole_step(two_saved)
+
+
+def fill_up(run, mesh):
+    noise = jax.random.normal(jax.random.key(0), (300, 1000))  # does not compress
+    state = put_state(create_state(CONFIG, {"w": noise}), mesh)
+    for step in (2, 3):
+        with open_checkpoints(run) as checkpoints:
+            checkpoints.save(dataclasses.replace(state, step=state.step + step), {})
+
+
+@contextlib.contextmanager
+def no_large_files(folder):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, before[1]))
+    try:
+        yield folder
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@contextlib.contextmanager
+def small_disk(folder):
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
+    if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("no right to mount a small tmpfs")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("fault", [no_large_files, small_disk])
+def test_a_full_disk_is_one_line_and_what_was_saved_before_stays(tmp_path, fault):
+    mesh = create_mesh(1)
+    with fault(tmp_path) as run:
+        with open_checkpoints(run) as checkpoints:
+            checkpoints.save(advance(start(mesh), mesh, 1), {})
+        with pytest.raises(InputError, match=r"a checkpoint could not be written \(.*good: free"):
+            fill_up(run, mesh)
+        left = saved_steps(run)
+        assert left[0] == 1
+        assert 3 not in left
+        assert whole_step(run) == left[-1]
 
 
 def test_weights_alone_for_sampling(tmp_path):

@@ -1,7 +1,6 @@
 """What a checkpoint holds, apart from any format; and how it lies in a run folder."""
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +10,11 @@ import optax
 import orbax.checkpoint as ocp
 
 from jaxrain.errors import InputError
-from jaxrain.training.checkpoint import FOLDER, quiet_orbax, saved_steps, write_checkpoint
+from jaxrain.training.checkpoint import quiet_orbax, write_checkpoint
 from jaxrain.training.dialects import flatten, unflatten
-from jaxrain.training.loop import loader_state
 from jaxrain.training.optimizer import create_optimizer
+from jaxrain.training.progress import loader_state
+from jaxrain.training.saved import FOLDER, read_loader_state, saved_steps, whole_step
 from jaxrain.training.settings import TrainConfig
 from jaxrain.training.state import Params, TrainState
 
@@ -57,13 +57,13 @@ def read_run(run: Path) -> Exchange:
     """Reads the newest checkpoint of a run, in the types that it was written in.
 
     Raises:
-      InputError: there is none.
+      InputError: there is none that is whole.
     """
-    steps = saved_steps(run)
-    if not steps:
+    if not saved_steps(run):
         raise InputError(f"{run} has no checkpoint: give a run folder, a .pth or a .safetensors")
     quiet_orbax()
-    folder = run.absolute() / FOLDER / str(steps[-1])
+    step = whole_step(run)
+    folder = run.absolute() / FOLDER / str(step)
     with ocp.PyTreeCheckpointer() as reader:
         params, ema, optimizer = (
             _restore(reader, folder / name) for name in ("params", "ema", "optimizer")
@@ -73,13 +73,12 @@ def read_run(run: Path) -> Exchange:
     params, ema, first, second = (
         unflatten(dict(flatten(tree))) for tree in (params, ema, adam["mu"], adam["nu"])
     )
-    loader = json.loads((folder / "loader" / "metadata").read_text(encoding="utf-8"))
     return Exchange(
         params=params,
         ema=ema,
         moments=Moments(count=int(adam["count"]), first=first, second=second),
         step=int(optimizer["step"]),
-        epoch=loader.get("epoch", 0),
+        epoch=read_loader_state(run, step).get("epoch", 0),
     )
 
 

@@ -5,40 +5,12 @@ import json
 import math
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from jaxrain.errors import InputError
-
 FILE = "metrics.jsonl"
-
-
-def mean_metrics(values: Sequence[Mapping[str, Any]], first_step: int) -> dict[str, float]:
-    """Means over steps of what a step returned, once it is known that all is finite.
-
-    Args:
-      values: of consecutive updates, numbers by name.
-      first_step: number of the first update, counted from 1.
-
-    Returns:
-      Means.
-
-    Raises:
-      InputError: a number is NaN or infinite; names the first such step.
-    """
-    for step, of_step in enumerate(values, first_step):
-        bad = [name for name, value in of_step.items() if not np.isfinite(value)]
-        if bad:
-            raise InputError(
-                f"step {step}: {bad[0]} is {float(of_step[bad[0]])}, training stops; the last "
-                "checkpoint is good: go on from it with a lower train.learning_rate, or look for "
-                "wild values with prepare's audit"
-            )
-    return {name: float(np.mean([v[name] for v in values])) for name in values[0]}
 
 
 @dataclass
@@ -48,10 +20,12 @@ class MetricsLog:
     Attributes:
       path: of metrics.jsonl.
       board: tensorboardX's writer.
+      last: step of the last line that was there; 0 where there was none.
     """
 
     path: Path
     board: Any
+    last: int
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """One line {step, time, ...}; `time` is seconds since 1970, UTC."""
@@ -75,7 +49,23 @@ def open_metrics(run: Path, step: int) -> Iterator[MetricsLog]:
         partial.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
         partial.replace(path)
     with SummaryWriter(str(run / "tensorboard"), purge_step=step + 1) as board:
-        yield MetricsLog(path, board)
+        yield MetricsLog(path, board, last_step(run))
+
+
+def logged_scores(run: Path, name: str) -> dict[int, float]:
+    """What the log of a run says of one number: its value by step."""
+    return {line["step"]: line[name] for line in _lines(run) if name in line}
+
+
+def last_step(run: Path) -> int:
+    """Step of the last line of a run's log; 0 where there is none."""
+    return max((line["step"] for line in _lines(run)), default=0)
+
+
+def _lines(run: Path) -> list[dict[str, Any]]:
+    path = run / FILE
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return [json.loads(line) for line in lines if _upto(line, sys.maxsize)]
 
 
 def _upto(line: str, step: int) -> bool:
@@ -105,7 +95,7 @@ class Screen:
 
     def show(self, step: int, loss: float, steps_per_second: float) -> None:
         """Tells loss, speed and time left."""
-        left = duration((self.total - step) / steps_per_second)
+        left = duration((self.total - step) / steps_per_second if steps_per_second else math.inf)
         if self.bar:
             progress, task = self.bar
             told = f"loss {loss:.4g}  {steps_per_second:.3g} steps/s  {left} left"

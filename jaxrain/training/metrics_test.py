@@ -3,20 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from jaxrain.errors import InputError
-from jaxrain.training.metrics import Screen, duration, mean_metrics, open_metrics, open_screen
-
-
-def test_means_are_over_steps():
-    values = [{"loss": np.float32(n), "grad_norm": np.float32(1)} for n in range(5)]
-    assert mean_metrics(values, 1) == {"loss": 2.0, "grad_norm": 1.0}
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_the_first_step_that_is_not_finite_is_named(bad):
-    values = [{"loss": 1.0}, {"loss": 2.0}, {"loss": bad}, {"loss": np.nan}]
-    with pytest.raises(InputError, match=r"^step 13: loss is"):
-        mean_metrics(values, 11)
+from jaxrain.training.metrics import Screen, duration, open_metrics, open_screen
 
 
 def test_lines_after_the_checkpoint_and_half_lines_go(tmp_path):

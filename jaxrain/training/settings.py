@@ -31,8 +31,16 @@ class TrainConfig:
       precision: of the network's arithmetic; parameters, optimizer and loss are float32 always.
       devices: how many of this machine's devices share the batch; None: all.
       workers: processes that read batches (0: threads of this one).
-      checkpoint_every: steps between checkpoints; there is one at the end too.
+      bad_batches: what an update with a NaN or infinite loss or gradient does (it never touches
+        the weights): `stop` ends the run, `skip` counts it and goes on.
+      max_bad_batches: with `skip`, one more than so many in the whole run stops it.
+      explosion: training goes back to the last checkpoint, once, where the mean loss between two
+        lines of the log exceeds so many times the median of the lines before. None: never.
+      checkpoint_every: steps between checkpoints; there is one at each validation and at the
+        end too.
       keep_checkpoints: the newest so many stay.
+      keep_every: so do those of steps that are multiples of it. None: no others. (And so does the
+        one with the best CRPS of a validation.)
       log_every: steps between lines of metrics.jsonl, each a mean over those steps.
       validate_every: steps between validations; 0: only at the end.
       validation_cases: hours sampled in a validation; 0: no validation.
@@ -56,8 +64,12 @@ class TrainConfig:
     precision: Literal["float32", "bfloat16"] = "float32"
     devices: Count | None = None
     workers: CountOrNone = 0
+    bad_batches: Literal["stop", "skip"] = "stop"
+    max_bad_batches: CountOrNone = 10
+    explosion: Annotated[float, Field(gt=1, allow_inf_nan=False)] | None = 30.0
     checkpoint_every: Count = 1000
     keep_checkpoints: Count = 3
+    keep_every: Count | None = None
     log_every: Count = 50
     validate_every: CountOrNone = 0
     validation_cases: CountOrNone = 2

@@ -64,8 +64,9 @@ def make_train_step(loss_fn: LossFn, config: TrainConfig, mesh: Mesh) -> TrainSt
     Returns:
       step(state, batch, key, learning_rate) -> (state, metrics). The given state is donated, do
       not use it again. `key` is the run's own, the same at every step: the step folds its number
-      in, so that going on needs no random state. Metrics are float32 scalars: loss, grad_norm
-      (before clipping), param_norm (after the update), and what loss_fn adds.
+      in, so that going on needs no random state. An update whose loss or gradient is not finite
+      changes nothing but the step's number. Metrics are float32 scalars: loss, grad_norm (before
+      clipping), param_norm (after the update), and what loss_fn adds.
     """
     optimizer = create_optimizer(config)
 
@@ -78,9 +79,16 @@ def make_train_step(loss_fn: LossFn, config: TrainConfig, mesh: Mesh) -> TrainSt
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
         params = jax.tree.map(lambda p, u: p - learning_rate * u, state.params, updates)
         ema = update_ema(state.ema, params, ema_decay(config, state.step))
+        norm = optax.tree.norm(grads)
+        good = jnp.isfinite(loss) & jnp.isfinite(norm)
+        params, ema, opt_state = jax.tree.map(
+            lambda new, old: jnp.where(good, new, old),
+            (params, ema, opt_state),
+            (state.params, state.ema, state.opt_state),
+        )
         metrics = {
             "loss": loss,
-            "grad_norm": optax.tree.norm(grads),
+            "grad_norm": norm,
             "param_norm": optax.tree.norm(params),
             **further,
         }
