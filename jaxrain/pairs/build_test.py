@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 from jaxrain.errors import InputError
-from jaxrain.pairs import build
+from jaxrain.pairs import build, days
 from jaxrain.pairs.build import prepare
 from jaxrain.pairs.conftest import hours
 from jaxrain.pairs.recipe import Selection, Splits
@@ -23,11 +23,15 @@ def _quiet(line):
     pass
 
 
+def _not_again(day, config):
+    raise AssertionError(f"{day.name} is written again")
+
+
 def _contents(folder: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.suffix != ".nc"
+        if path.is_file()
     }
 
 
@@ -94,7 +98,7 @@ def test_of_a_reissued_hour_the_newest_is_taken(world):
 def test_a_second_run_changes_nothing_and_reads_nothing(filled, monkeypatch):
     path = Path(filled.config().store)
     before = _contents(path)
-    monkeypatch.setattr(build, "make_canonical", None)
+    monkeypatch.setattr(build, "make_all_canonical", None)
     said = []
     prepare(filled.config(), say=said.append)
     assert "up to date" in said[0]
@@ -109,18 +113,18 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_store(world, monkeypatch):
     prepare(config, say=_quiet)
     whole = _contents(world.root / "store")
     shutil.rmtree(world.root / "store")
-    wrote = build._write_day
+    wrote = build.write_day
 
-    def killed(folder, day, *rest):
-        if day == "20200102":
+    def killed(day, config):
+        if day.name == "20200102":
             raise KeyboardInterrupt
-        wrote(folder, day, *rest)
+        wrote(day, config)
 
-    monkeypatch.setattr(build, "_write_day", killed)
+    monkeypatch.setattr(build, "write_day", killed)
     with pytest.raises(KeyboardInterrupt):
         prepare(config, say=_quiet)
     assert not (world.root / "store" / "manifest.json").exists()
-    monkeypatch.setattr(build, "_write_day", wrote)
+    monkeypatch.setattr(build, "write_day", wrote)
     said = []
     prepare(config, say=said.append)
     assert "1 of 1 days written" in said
@@ -131,7 +135,7 @@ def test_finished_days_are_not_written_again(world, monkeypatch):
     world.fill()
     prepare(world.config(), say=_quiet)
     (world.root / "store" / "manifest.json").unlink()
-    monkeypatch.setattr(build, "_write_day", None)
+    monkeypatch.setattr(build, "write_day", _not_again)
     prepare(world.config(), say=_quiet)
     assert (world.root / "store" / "manifest.json").exists()
 
@@ -151,7 +155,7 @@ def test_another_scaling_renews_the_statistics_alone(world, monkeypatch):
     linear = open_store(world.config().store).manifest["statistics"]
     with pytest.raises(InputError, match=r"rain_scaling.*run prepare again"):
         open_store(world.config().store, world.config(rain_scaling="log1p"))
-    monkeypatch.setattr(build, "_write_day", None)
+    monkeypatch.setattr(build, "write_day", _not_again)
     prepare(world.config(rain_scaling="log1p"), say=_quiet)
     bent = open_store(world.config().store, world.config(rain_scaling="log1p"))
     assert bent.manifest["statistics"]["target"]["std"] != linear["target"]["std"]
@@ -269,7 +273,7 @@ def test_a_full_disk_leaves_nothing_half_written(world, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(build, "_coarse", full)
+    monkeypatch.setattr(days, "_coarse", full)
     with pytest.raises(OSError, match="No space left"):
         prepare(world.config(), say=_quiet)
     assert not list(world.root.rglob("*.partial"))

@@ -12,6 +12,7 @@ import xarray as xr
 from jaxrain import __version__
 from jaxrain.errors import InputError
 from jaxrain.weather.variables import VARIABLES, cf_attributes
+from jaxrain.whole import whole_file
 
 CONVENTIONS = "CF-1.10"
 
@@ -84,18 +85,15 @@ def write_netcdf(
     if path.exists() and not overwrite:
         raise InputError(f"{path}: exists; choose another name, or replace it with --overwrite")
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        _write(content, partial, dict(attributes or {}))
-        partial.replace(path)
-    except (OSError, RuntimeError) as error:
-        # HDF5 says 'HDF error' whatever the system said; ask the system while the disk is as full.
-        full = _refused(partial)
-        if full is not None:
-            raise OSError(full, os.strerror(full), str(path)) from error
-        raise
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(path) as partial:
+        try:
+            _write(content, partial, dict(attributes or {}))
+        except (OSError, RuntimeError) as error:
+            # HDF5 says 'HDF error' whatever the system said; ask it while the disk is as full.
+            full = _refused(partial)
+            if full is not None:
+                raise OSError(full, os.strerror(full), str(path)) from error
+            raise
     return path
 
 
