@@ -10,7 +10,7 @@ import xarray as xr
 from jaxrain.errors import InputError
 from jaxrain.pairs import build, days
 from jaxrain.pairs.build import prepare
-from jaxrain.pairs.conftest import hours
+from jaxrain.pairs.conftest import contents, hours
 from jaxrain.pairs.recipe import Selection, Splits
 from jaxrain.pairs.sources import find_sources, make_canonical
 from jaxrain.pairs.store import open_store
@@ -25,14 +25,6 @@ def _quiet(line):
 
 def _not_again(day, config):
     raise AssertionError(f"{day.name} is written again")
-
-
-def _contents(folder: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
 
 
 def test_the_store_holds_what_the_files_hold(filled):
@@ -97,12 +89,12 @@ def test_of_a_reissued_hour_the_newest_is_taken(world):
 
 def test_a_second_run_changes_nothing_and_reads_nothing(filled, monkeypatch):
     path = Path(filled.config().store)
-    before = _contents(path)
+    before = contents(path)
     monkeypatch.setattr(build, "make_all_canonical", None)
     said = []
     prepare(filled.config(), say=said.append)
     assert "up to date" in said[0]
-    assert _contents(path) == before
+    assert contents(path) == before
 
 
 def test_a_killed_run_goes_on_and_ends_with_the_same_store(world, monkeypatch):
@@ -111,7 +103,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_store(world, monkeypatch):
     world.write_coarse("pl.nc", hours(0, 30))
     config = world.config(splits=Splits(train=[Selection(period="2020-01")]))
     prepare(config, say=_quiet)
-    whole = _contents(world.root / "store")
+    whole = contents(world.root / "store")
     shutil.rmtree(world.root / "store")
     wrote = build.write_day
 
@@ -128,7 +120,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_store(world, monkeypatch):
     said = []
     prepare(config, say=said.append)
     assert "1 of 1 days written" in said
-    assert _contents(world.root / "store") == whole
+    assert contents(world.root / "store") == whole
 
 
 def test_finished_days_are_not_written_again(world, monkeypatch):
@@ -165,12 +157,12 @@ def test_another_scaling_renews_the_statistics_alone(world, monkeypatch):
 def test_a_store_of_other_variables_is_refused_and_left_alone(world):
     world.fill()
     prepare(world.config(), say=_quiet)
-    before = _contents(world.root / "store")
+    before = contents(world.root / "store")
     other = world.config(variables=["u", "tp"])
     for use in (prepare, lambda config: open_store(config.store, config)):
         with pytest.raises(InputError, match=r"made with variables=.*config says variables="):
             use(other)
-    assert _contents(world.root / "store") == before
+    assert contents(world.root / "store") == before
 
 
 def test_coarsened_rain_is_the_block_mean_and_the_grid_is_cropped(world):
