@@ -299,3 +299,46 @@ def test_real_predictors_become_canonical_netcdf(world, shared_data):
             for level in (850, 500):
                 expected = theirs[name].sel(level=level).transpose("hour", ...)
                 np.testing.assert_allclose(ours[name].sel(level=level), expected, rtol=1e-6)
+
+
+def test_the_stages_alone_make_what_both_make(world, tmp_path):
+    world.fill()
+    prepare(world.config(), say=_quiet)
+    staged = world.config(store=str(tmp_path / "staged"))
+    with pytest.raises(InputError, match=r"files\.json is not there.*--stage netcdf"):
+        prepare(staged, say=_quiet, stage="arrays")
+    prepare(staged, say=_quiet, stage="netcdf")
+    assert not (tmp_path / "staged" / "manifest.json").exists()
+    assert len(list((tmp_path / "staged" / "netcdf").rglob("*.nc"))) == 3
+    for folder in ("fine", "coarse"):
+        shutil.move(world.root / folder, tmp_path / f"away_{folder}")
+    other = world.config(store=staged.store, levels=[850])
+    with pytest.raises(InputError, match=r"another reading than the config"):
+        prepare(other, say=_quiet, stage="arrays")
+    prepare(staged, say=_quiet, stage="arrays")
+    assert contents(tmp_path / "staged") == contents(world.root / "store")
+
+
+def test_a_canonical_file_that_is_gone_is_named(world):
+    world.fill()
+    prepare(world.config(), say=_quiet, stage="netcdf")
+    (gone,) = (world.root / "store" / "netcdf").rglob("a.nc.*")
+    gone.unlink()
+    with pytest.raises(InputError, match=r"a\.nc\..*is gone or was made otherwise"):
+        prepare(world.config(), say=_quiet, stage="arrays")
+
+
+def test_a_second_run_at_the_same_time_is_refused(world):
+    world.fill()
+    with build._alone(world.root / "store"), pytest.raises(InputError, match="another run"):
+        prepare(world.config(), say=_quiet)
+    prepare(world.config(), say=_quiet)
+
+
+def test_what_a_killed_run_left_half_written_is_cleared_away(world):
+    world.fill()
+    left = world.root / "store" / "netcdf" / "fine" / ".a.nc.12345678.nc.0a1b2c3d.partial"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half")
+    prepare(world.config(), say=_quiet)
+    assert not left.exists()
