@@ -8,6 +8,8 @@ import xarray as xr
 
 from jaxrain.grids.grid import Grid
 
+_POINTS = 1 << 22  # that are looked through at once
+
 
 @dataclass(frozen=True, eq=False)
 class Contents:
@@ -68,8 +70,15 @@ def grid_of(dataset: xr.Dataset) -> Grid:
 
 
 def _hours_with_values(array: xr.DataArray) -> np.ndarray:
-    hours = range(array.sizes["time"])
-    return np.array([bool(array[hour].notnull().any()) for hour in hours], bool)
+    hours, *others = array.sizes.values()
+    step = max(1, _POINTS // int(np.prod(others)))
+    return np.concatenate(
+        [_any_value(array[first : first + step].values) for first in range(0, hours, step)]
+    )
+
+
+def _any_value(slab: np.ndarray) -> np.ndarray:
+    return ~np.isnan(slab).all(axis=tuple(range(1, slab.ndim)))
 
 
 def _key(grid: Grid) -> str:

@@ -133,15 +133,16 @@ def with_conventions(dataset: xr.Dataset) -> xr.Dataset:
 
     Members come first: CF wants dimensions of its own kind to the left of time (section 2.4).
     """
-    dataset = dataset.transpose("member", ..., missing_dims="ignore")
+    dataset = dataset.transpose("member", ..., missing_dims="ignore")  # a copy, attributes too
+    # Straight at the variables: assigning each anew aligns all indexes each time.
     for name, known in _COORDINATES.items():
         if name in dataset.coords:
             axis = {"axis": _AXES[name]} if name in _AXES and name in dataset.dims else {}
-            dataset[name] = dataset[name].assign_attrs({**known, **axis, **dataset[name].attrs})
+            attributes = dataset.variables[name].attrs
+            attributes.update({**known, **axis, **attributes})
     for variable in dataset.data_vars:
-        known = _known(str(variable))
-        if known:
-            dataset[variable] = dataset[variable].assign_attrs({**known, **dataset[variable].attrs})
+        attributes = dataset.variables[variable].attrs
+        attributes.update({**_known(str(variable)), **attributes})
     sums = any("time: sum" in each.attrs.get("cell_methods", "") for each in dataset.values())
     if sums and "time" in dataset.dims and "time_bnds" not in dataset.variables:
         end = dataset["time"].values.astype("datetime64[ns]")
