@@ -20,6 +20,7 @@ from jaxrain.diffusion.unet import UNetConfig
 from jaxrain.ensembles.settings import SampleConfig
 from jaxrain.errors import InputError
 from jaxrain.pairs.recipe import DataConfig
+from jaxrain.pairs.workers import PrepareConfig
 from jaxrain.training.settings import TrainConfig
 
 PACKAGE = Path(__file__).parent
@@ -33,6 +34,7 @@ class Config:
 
     Attributes:
       data: which files make which pairs, and their scaling; `jaxrain.pairs.recipe`.
+      prepare: who does the work of `prepare`; `jaxrain.pairs.workers`.
       model: shape of the network; `jaxrain.diffusion.unet`.
       diffusion: the process that is trained and sampled; `jaxrain.diffusion.process`.
       train: optimisation, checkpoints, validation; `jaxrain.training.settings`.
@@ -40,6 +42,7 @@ class Config:
     """
 
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
+    prepare: PrepareConfig = dataclasses.field(default_factory=PrepareConfig)
     model: UNetConfig = dataclasses.field(default_factory=UNetConfig)
     diffusion: DiffusionConfig = dataclasses.field(default_factory=DiffusionConfig)
     train: TrainConfig = dataclasses.field(default_factory=TrainConfig)

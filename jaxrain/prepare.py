@@ -13,17 +13,38 @@ def main(argv: Sequence[str] | None = None) -> int:
         description="GRIB, NetCDF or .npy files -> NetCDF -> the .npy store, with an audit. "
         "Run again, it goes on where it was and does not redo what is finished.",
     )
+    parser.add_argument(
+        "--stage",
+        choices=["netcdf", "arrays"],
+        help="netcdf: only files -> canonical NetCDF; arrays: only NetCDF -> store (default: both)",
+    )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="reads and checks every file, says what would be made and what it would cost; "
+        "writes nothing",
+    )
     add_config_arguments(parser, default="configs/demo.yaml")
     return run_command(_run, parser, argv)
 
 
 def _run(arguments: argparse.Namespace) -> None:
     from jaxrain.config import load_config
-    from jaxrain.pairs.build import prepare
+    from jaxrain.errors import InputError
 
     config = load_config(arguments.config, arguments.overrides)
-    store = prepare(config.data)
-    print(f"the store is {store}")
+    if arguments.dry_run:
+        from jaxrain.pairs.rehearsal import rehearse
+
+        if arguments.stage:
+            raise InputError(f"--dry-run with --stage {arguments.stage}: give one of them")
+        rehearse(config.data, work=config.prepare)
+        return
+    from jaxrain.pairs.build import prepare
+
+    store = prepare(config.data, stage=arguments.stage, work=config.prepare)
+    what = "the canonical NetCDF is under" if arguments.stage == "netcdf" else "the store is"
+    print(f"{what} {store}")
 
 
 if __name__ == "__main__":

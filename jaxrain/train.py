@@ -178,7 +178,7 @@ def _open_store(config: "Config") -> "Store":
     from jaxrain.pairs.store import open_store
 
     if config.data.demo and not (Path(config.data.store) / "manifest.json").is_file():
-        prepare(config.data)
+        prepare(config.data, work=config.prepare)
     return open_store(config.data.store, config.data)
 
 

@@ -97,8 +97,9 @@ def audit_table(summary: dict[str, Any]) -> str:
     size = summary["bytes"]
     saved = size["coarse_if_interpolated"] / max(size["coarse"], 1)
     lines.append(
-        f"  on disk        fine {_human(size['fine'])}, predictors {_human(size['coarse'])} "
-        f"(1/{saved:.0f} of what they were interpolated), NetCDF {_human(size['netcdf'])}"
+        f"  on disk        fine {human_bytes(size['fine'])}, "
+        f"predictors {human_bytes(size['coarse'])} (1/{saved:.0f} of what they were interpolated), "
+        f"NetCDF {human_bytes(size['netcdf'])}"
     )
     lines += [f"  warning        {warning}" for warning in summary["warnings"]]
     return "\n".join(lines)
@@ -166,7 +167,8 @@ def _interpolated_bytes(store: Store) -> int:
     return 4 * points * len(store.channels)
 
 
-def _human(size: float) -> str:
+def human_bytes(size: float) -> str:
+    """A number of bytes as people read it."""
     for unit in ("B", "KiB", "MiB", "GiB"):
         if size < 1024:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"

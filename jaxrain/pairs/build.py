@@ -4,24 +4,33 @@ Files -> canonical CF-NetCDF -> days of .npy -> statistics, audit -> manifest.js
 written last. Whatever is whole is not made again; whatever is there is whole.
 """
 
+import fcntl
 import hashlib
 import json
-from collections.abc import Callable
-from contextlib import ExitStack
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
-
-import numpy as np
+from typing import Any, Literal
 
 import jaxrain
 from jaxrain.errors import InputError
-from jaxrain.grids.regrid import block_mean
 from jaxrain.pairs.audit import audit, audit_table
-from jaxrain.pairs.pairing import Hour, PairedArea, Pairing, pair
-from jaxrain.pairs.placement import BLOCK, cover
-from jaxrain.pairs.progress import watched
+from jaxrain.pairs.canonical import (
+    Read,
+    file_entry,
+    find_all,
+    grid_of_canonical,
+    make_all_canonical,
+    reopen_all_canonical,
+    roles_of,
+)
+from jaxrain.pairs.days import days_of, is_written, write_day
+from jaxrain.pairs.pairing import Hour, Pairing, pair
+from jaxrain.pairs.progress import Say, watched
 from jaxrain.pairs.recipe import ARRAY_KEYS, DataConfig
-from jaxrain.pairs.sources import ReadHour, Source, canonical_reader, find_sources, make_canonical
+from jaxrain.pairs.sources import Source, find_sources
 from jaxrain.pairs.statistics import share_beyond, tally_hours, training_statistics
 from jaxrain.pairs.store import (
     FORMAT,
@@ -33,54 +42,112 @@ from jaxrain.pairs.store import (
     save_grid,
     save_json,
 )
+from jaxrain.pairs.workers import IN_THIS_PROCESS, PrepareConfig, Run, workforce
 from jaxrain.weather.demo import write_demo
-from jaxrain.weather.variables import VARIABLES, channel_names, check_predictors, on_levels
+from jaxrain.weather.variables import VARIABLES, channel_names, check_predictors
+from jaxrain.whole import remove_partial_files
 
-Say = Callable[[str], None]
-
-_DTYPES = {"fine": "<f4", "cover": "|u1", "coarse": "<f4"}
+Stage = Literal["netcdf", "arrays"]
 
 
-def prepare(config: DataConfig, say: Say = print) -> Path:
+def prepare(
+    config: DataConfig,
+    say: Say = print,
+    *,
+    stage: Stage | None = None,
+    work: PrepareConfig = IN_THIS_PROCESS,
+) -> Path:
     """Makes the store that a config asks for, or brings it up to date.
 
     Args:
       config: the data section.
       say: takes a line of progress.
+      stage: 'netcdf' ends with the canonical files; 'arrays' starts from them and needs no input
+        file. None does both.
+      work: who does the work; what is made does not depend on it.
 
     Returns:
-      The store's folder, with a manifest.
+      The store's folder; with a manifest, but for the stage 'netcdf'.
 
     Raises:
       InputError: the files or the config have a fault that the user can mend; what was finished
         stays, and nothing is half-written.
     """
     path = Path(config.store)
-    check_predictors(config.variables)
-    _refuse_another(path, config)
-    if config.demo:
-        say(f"the embedded demo weather is under {config.root}")
-        write_demo(config.root)
-    sources = find_sources(config, ["fine"] if config.coarsen else ["fine", "coarse"])
-    made_from = _made_from(config, sources)
-    if _finished(path, config, made_from):
+    check_before(config, work)
+    if stage != "arrays":
+        if config.demo:
+            say(f"the embedded demo weather is under {config.root}")
+            write_demo(config.root)
+        find_all(config)  # a mistyped glob leaves no folder behind
+    if stage is None and _finished(path, config):
         say(f"{path} is up to date")
         say(audit_table(json.loads((path / "audit.json").read_text(encoding="utf-8"))))
         return path
-    for source in watched(sources, "files read", say):
-        make_canonical(source, config)
-    pairing = pair(config, sources)
-    _write_arrays(path, config, made_from, pairing, say)
-    manifest = _describe(config, sources, pairing) | {"made_from": made_from}
+    with _alone(path), workforce(work) as run:
+        make = reopen_all_canonical if stage == "arrays" else make_all_canonical
+        read = make(config, run, say)
+        if stage != "netcdf":
+            _make_store(path, config, read, run, say)
+    return path
+
+
+def check_before(config: DataConfig, work: PrepareConfig) -> None:
+    """Refuses what is wrong whatever the files hold.
+
+    Raises:
+      InputError: names it.
+    """
+    check_predictors(config.variables)
+    _refuse_another(Path(config.store), config)
+    if work.cluster is not None:
+        for key in ("root", "store"):
+            value = getattr(config, key)
+            if not Path(value).is_absolute():
+                raise InputError(
+                    f"data.{key}={value} is a relative path, which workers of the cluster "
+                    f"{work.cluster} may take from another folder: give an absolute one"
+                )
+
+
+def _make_store(path: Path, config: DataConfig, read: list[Read], run: Run, say: Say) -> None:
+    """The second stage, the statistics and the audit."""
+    sources = [source for source, _ in read]
+    made_from = _made_from(config, sources)
+    pairing = pair(config, read, grid_of_canonical)
+    write_arrays(path, config, made_from, pairing, run, say)
+    manifest = describe(config, sources, pairing) | {"made_from": made_from}
     store = Store(path, manifest, open_areas(path, manifest))
-    tallies = tally_hours(store, config)
+    tallies = tally_hours(store, config, run)
     manifest["statistics"] = training_statistics(store, config, tallies["train"])
-    manifest["statistics"]["target"]["test_share_beyond"] = share_beyond(store, config, "test")
+    manifest["statistics"]["target"]["test_share_beyond"] = share_beyond(store, config, "test", run)
     summary = audit(store, pairing, tallies)
     save_json(path / "audit.json", summary)
     save_json(path / "manifest.json", manifest)
     say(audit_table(summary))
-    return path
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Keeps a second run off a store, and clears away what a killed one left half-written.
+
+    Raises:
+      InputError: another run is at work on it.
+    """
+    path.mkdir(parents=True, exist_ok=True)
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the system drops it with us
+        except BlockingIOError:
+            raise InputError(
+                f"data.store={path}: another run of prepare is at work on it: wait for its end, or "
+                "name another store"
+            ) from None
+        remove_partial_files(path)
+        yield
+    finally:
+        os.close(folder)
 
 
 def _refuse_another(path: Path, config: DataConfig) -> None:
@@ -98,15 +165,17 @@ def _made_from(config: DataConfig, sources: list[Source]) -> str:
     return hashlib.sha256(json.dumps([recipe, files], sort_keys=True).encode()).hexdigest()
 
 
-def _finished(path: Path, config: DataConfig, made_from: str) -> bool:
+def _finished(path: Path, config: DataConfig) -> bool:
+    """Whether the store is there, made from these files as they are now."""
     if not (path / "manifest.json").exists():
         return False
     manifest = read_manifest(path)
+    made_from = _made_from(config, find_sources(config, roles_of(config)))
     return manifest["made_from"] == made_from and manifest["config"] == recipe_of(config)
 
 
-def _write_arrays(
-    path: Path, config: DataConfig, made_from: str, pairing: Pairing, say: Say
+def write_arrays(
+    path: Path, config: DataConfig, made_from: str, pairing: Pairing, run: Run, say: Say
 ) -> None:
     """Writes the days that are not there yet; arrays made from other files are removed first."""
     mark = path / "arrays.json"
@@ -121,82 +190,16 @@ def _write_arrays(
         folder.mkdir(parents=True, exist_ok=True)
         save_grid(folder, "fine", area.fine_grid)
         save_grid(folder, "coarse", area.coarse_grid)
-    days = [
-        (path / area.name, day, hours, area, config)
-        for area in pairing.areas
-        for day, hours in _days(area).items()
-        if not (path / area.name / f"coarse_{day}.npy").exists()
-    ]
-    for day in watched(days, "days written", say):
-        _write_day(*day)
+    days = [day for area in pairing.areas for day in days_of(area, path) if not is_written(day)]
+    written = run(
+        partial(write_day, config=config), days, [f"{day.folder}, day {day.name}" for day in days]
+    )
+    for _ in watched(written, len(days), "days written", say):
+        pass
 
 
-def _write_day(
-    folder: Path, day: str, hours: list[Hour], area: PairedArea, config: DataConfig
-) -> None:
-    channels = channel_names(config.variables, config.levels)
-    shapes = {
-        "fine": area.fine_grid.shape,
-        "cover": (2, *(-(-size // BLOCK) for size in area.fine_grid.shape)),
-        "coarse": (len(channels), *area.coarse_grid.shape),
-    }
-    partial = {kind: folder / f".{kind}_{day}.npy.partial" for kind in shapes}
-    try:
-        with ExitStack() as stack:
-            read = stack.enter_context(canonical_reader())
-            files = {kind: stack.enter_context(partial[kind].open("wb")) for kind in shapes}
-            for kind, shape in shapes.items():
-                _write_header(files[kind], _DTYPES[kind], (len(hours), *shape))
-            # Hour by hour and not through a memory map: memory stays small, and a full disk is
-            # an error here, where a map would kill the process.
-            for hour in hours:
-                fine = _fine(hour, area, read)
-                fields = {
-                    "fine": fine,
-                    "cover": cover(fine),
-                    "coarse": _coarse(hour, fine, config, read),
-                }
-                for kind, values in fields.items():
-                    files[kind].write(np.ascontiguousarray(values, _DTYPES[kind]).tobytes())
-        # The coarse day is renamed last: where it is, the others are.
-        for kind in shapes:
-            partial[kind].replace(folder / f"{kind}_{day}.npy")
-    finally:
-        for file in partial.values():
-            file.unlink(missing_ok=True)
-
-
-def _write_header(file: BinaryIO, dtype: str, shape: tuple[int, ...]) -> None:
-    header = {"descr": dtype, "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(file, header)
-
-
-def _fine(hour: Hour, area: PairedArea, read: ReadHour) -> np.ndarray:
-    height, width = area.fine_grid.shape
-    rain = read(hour.fine.source.canonical, "rain", hour.fine.index)
-    return rain[:height, :width]
-
-
-def _coarse(hour: Hour, fine: np.ndarray, config: DataConfig, read: ReadHour) -> np.ndarray:
-    if config.coarsen:
-        return block_mean(fine, config.coarsen)[None]
-    fields = []
-    for variable in config.variables:
-        place = hour.coarse[variable]
-        field = read(place.source.canonical, variable, place.index)
-        fields.append(field if on_levels(variable) else field[None])
-    return np.concatenate(fields)
-
-
-def _days(area: PairedArea) -> dict[str, list[Hour]]:
-    days: dict[str, list[Hour]] = {}
-    for hour in area.hours:
-        days.setdefault(str(hour.time.astype("datetime64[D]")).replace("-", ""), []).append(hour)
-    return days
-
-
-def _describe(config: DataConfig, sources: list[Source], pairing: Pairing) -> dict[str, Any]:
-    """The manifest, but for the statistics."""
+def describe(config: DataConfig, sources: list[Source], pairing: Pairing) -> dict[str, Any]:
+    """The manifest, but for the statistics and the hash of what it was made from."""
     channels = channel_names(config.variables, config.levels)
     units = {name: VARIABLES[name.rstrip("0123456789")].units for name in channels}
     return {
@@ -224,24 +227,14 @@ def _describe(config: DataConfig, sources: list[Source], pairing: Pairing) -> di
                 "time": str(hour.time),
                 "split": hour.split,
                 "sources": _source_names(hour),
-                "day": day,
+                "day": day.name,
                 "index": index,
             }
             for area in pairing.areas
-            for day, hours in _days(area).items()
-            for index, hour in enumerate(hours)
+            for day in days_of(area, Path(config.store))
+            for index, hour in enumerate(day.hours)
         ],
-        "files": [
-            {
-                "role": source.role,
-                "name": source.name,
-                "path": str(source.path),
-                "netcdf": source.canonical.relative_to(Path(config.store)).as_posix(),
-                "sha256": source.sha256,
-                "bytes": source.size,
-            }
-            for source in sources
-        ],
+        "files": [file_entry(source, config) for source in sources],
     }
 
 

@@ -8,9 +8,9 @@ import pytest
 import xarray as xr
 
 from jaxrain.errors import InputError
-from jaxrain.pairs import build
+from jaxrain.pairs import build, days
 from jaxrain.pairs.build import prepare
-from jaxrain.pairs.conftest import hours
+from jaxrain.pairs.conftest import contents, hours
 from jaxrain.pairs.recipe import Selection, Splits
 from jaxrain.pairs.sources import find_sources, make_canonical
 from jaxrain.pairs.store import open_store
@@ -23,12 +23,8 @@ def _quiet(line):
     pass
 
 
-def _contents(folder: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.suffix != ".nc"
-    }
+def _not_again(day, config):
+    raise AssertionError(f"{day.name} is written again")
 
 
 def test_the_store_holds_what_the_files_hold(filled):
@@ -93,12 +89,12 @@ def test_of_a_reissued_hour_the_newest_is_taken(world):
 
 def test_a_second_run_changes_nothing_and_reads_nothing(filled, monkeypatch):
     path = Path(filled.config().store)
-    before = _contents(path)
-    monkeypatch.setattr(build, "make_canonical", None)
+    before = contents(path)
+    monkeypatch.setattr(build, "make_all_canonical", None)
     said = []
     prepare(filled.config(), say=said.append)
     assert "up to date" in said[0]
-    assert _contents(path) == before
+    assert contents(path) == before
 
 
 def test_a_killed_run_goes_on_and_ends_with_the_same_store(world, monkeypatch):
@@ -107,31 +103,31 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_store(world, monkeypatch):
     world.write_coarse("pl.nc", hours(0, 30))
     config = world.config(splits=Splits(train=[Selection(period="2020-01")]))
     prepare(config, say=_quiet)
-    whole = _contents(world.root / "store")
+    whole = contents(world.root / "store")
     shutil.rmtree(world.root / "store")
-    wrote = build._write_day
+    wrote = build.write_day
 
-    def killed(folder, day, *rest):
-        if day == "20200102":
+    def killed(day, config):
+        if day.name == "20200102":
             raise KeyboardInterrupt
-        wrote(folder, day, *rest)
+        wrote(day, config)
 
-    monkeypatch.setattr(build, "_write_day", killed)
+    monkeypatch.setattr(build, "write_day", killed)
     with pytest.raises(KeyboardInterrupt):
         prepare(config, say=_quiet)
     assert not (world.root / "store" / "manifest.json").exists()
-    monkeypatch.setattr(build, "_write_day", wrote)
+    monkeypatch.setattr(build, "write_day", wrote)
     said = []
     prepare(config, say=said.append)
     assert "1 of 1 days written" in said
-    assert _contents(world.root / "store") == whole
+    assert contents(world.root / "store") == whole
 
 
 def test_finished_days_are_not_written_again(world, monkeypatch):
     world.fill()
     prepare(world.config(), say=_quiet)
     (world.root / "store" / "manifest.json").unlink()
-    monkeypatch.setattr(build, "_write_day", None)
+    monkeypatch.setattr(build, "write_day", _not_again)
     prepare(world.config(), say=_quiet)
     assert (world.root / "store" / "manifest.json").exists()
 
@@ -151,7 +147,7 @@ def test_another_scaling_renews_the_statistics_alone(world, monkeypatch):
     linear = open_store(world.config().store).manifest["statistics"]
     with pytest.raises(InputError, match=r"rain_scaling.*run prepare again"):
         open_store(world.config().store, world.config(rain_scaling="log1p"))
-    monkeypatch.setattr(build, "_write_day", None)
+    monkeypatch.setattr(build, "write_day", _not_again)
     prepare(world.config(rain_scaling="log1p"), say=_quiet)
     bent = open_store(world.config().store, world.config(rain_scaling="log1p"))
     assert bent.manifest["statistics"]["target"]["std"] != linear["target"]["std"]
@@ -161,12 +157,12 @@ def test_another_scaling_renews_the_statistics_alone(world, monkeypatch):
 def test_a_store_of_other_variables_is_refused_and_left_alone(world):
     world.fill()
     prepare(world.config(), say=_quiet)
-    before = _contents(world.root / "store")
+    before = contents(world.root / "store")
     other = world.config(variables=["u", "tp"])
     for use in (prepare, lambda config: open_store(config.store, config)):
         with pytest.raises(InputError, match=r"made with variables=.*config says variables="):
             use(other)
-    assert _contents(world.root / "store") == before
+    assert contents(world.root / "store") == before
 
 
 def test_coarsened_rain_is_the_block_mean_and_the_grid_is_cropped(world):
@@ -269,7 +265,7 @@ def test_a_full_disk_leaves_nothing_half_written(world, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(build, "_coarse", full)
+    monkeypatch.setattr(days, "_coarse", full)
     with pytest.raises(OSError, match="No space left"):
         prepare(world.config(), say=_quiet)
     assert not list(world.root.rglob("*.partial"))
@@ -303,3 +299,46 @@ def test_real_predictors_become_canonical_netcdf(world, shared_data):
             for level in (850, 500):
                 expected = theirs[name].sel(level=level).transpose("hour", ...)
                 np.testing.assert_allclose(ours[name].sel(level=level), expected, rtol=1e-6)
+
+
+def test_the_stages_alone_make_what_both_make(world, tmp_path):
+    world.fill()
+    prepare(world.config(), say=_quiet)
+    staged = world.config(store=str(tmp_path / "staged"))
+    with pytest.raises(InputError, match=r"files\.json is not there.*--stage netcdf"):
+        prepare(staged, say=_quiet, stage="arrays")
+    prepare(staged, say=_quiet, stage="netcdf")
+    assert not (tmp_path / "staged" / "manifest.json").exists()
+    assert len(list((tmp_path / "staged" / "netcdf").rglob("*.nc"))) == 3
+    for folder in ("fine", "coarse"):
+        shutil.move(world.root / folder, tmp_path / f"away_{folder}")
+    other = world.config(store=staged.store, levels=[850])
+    with pytest.raises(InputError, match=r"another reading than the config"):
+        prepare(other, say=_quiet, stage="arrays")
+    prepare(staged, say=_quiet, stage="arrays")
+    assert contents(tmp_path / "staged") == contents(world.root / "store")
+
+
+def test_a_canonical_file_that_is_gone_is_named(world):
+    world.fill()
+    prepare(world.config(), say=_quiet, stage="netcdf")
+    (gone,) = (world.root / "store" / "netcdf").rglob("a.nc.*")
+    gone.unlink()
+    with pytest.raises(InputError, match=r"a\.nc\..*is gone or was made otherwise"):
+        prepare(world.config(), say=_quiet, stage="arrays")
+
+
+def test_a_second_run_at_the_same_time_is_refused(world):
+    world.fill()
+    with build._alone(world.root / "store"), pytest.raises(InputError, match="another run"):
+        prepare(world.config(), say=_quiet)
+    prepare(world.config(), say=_quiet)
+
+
+def test_what_a_killed_run_left_half_written_is_cleared_away(world):
+    world.fill()
+    left = world.root / "store" / "netcdf" / "fine" / ".a.nc.12345678.nc.0a1b2c3d.partial"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half")
+    prepare(world.config(), say=_quiet)
+    assert not left.exists()

@@ -18,6 +18,15 @@ def hours(first: int, last: int) -> np.ndarray:
     return start + np.arange(first, last + 1) * np.timedelta64(1, "h")
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder, by name."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
 @dataclass
 class World:
     """Made-up files: fine rain of 40 x 48 points and predictors of 11 x 12 around them."""

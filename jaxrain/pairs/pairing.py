@@ -1,19 +1,18 @@
 """Which hours pair: fine rain and every predictor at the same valid time, each in one split."""
 
 from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import xarray as xr
 
 from jaxrain.errors import InputError
 from jaxrain.grids.grid import Grid
 from jaxrain.grids.regrid import block_axis
+from jaxrain.pairs.contents import Contents
 from jaxrain.pairs.interpolation import interpolation_matrices
 from jaxrain.pairs.recipe import SPLITS, DataConfig
 from jaxrain.pairs.sources import Source
-from jaxrain.weather.netcdf import open_netcdf
-from jaxrain.weather.projections import grid_mapping
 
 
 @dataclass(frozen=True)
@@ -71,20 +70,36 @@ class Pairing:
     time_sources: Counter[str] = field(default_factory=Counter)
 
 
-def pair(config: DataConfig, sources: list[Source]) -> Pairing:
+Read = tuple[Source, Contents]
+_GridOf = Callable[[Source, Contents], Grid]
+
+
+def pair(config: DataConfig, read: Sequence[Read], load_grid: Callable[[Source], Grid]) -> Pairing:
     """Pairs the hours of canonical files.
+
+    Args:
+      config: which variables and splits there are.
+      read: the files and what they hold.
+      load_grid: reads a file's grid; called once for each distinct one.
 
     Raises:
       InputError: no hour pairs, none is for training, an hour is in two splits, a variable is in
         no file, the predictors are on several grids or don't cover the fine grid.
     """
     pairing = Pairing()
-    fine = [source for source in sources if source.role == "fine"]
-    coarse_grid, coarse = _index_coarse(config, sources, pairing)
+    fine = [(source, held) for source, held in read if source.role == "fine"]
+    known: dict[str, Grid] = {}
+
+    def grid_of(source: Source, held: Contents) -> Grid:
+        if held.grid_key not in known:
+            known[held.grid_key] = load_grid(source)
+        return known[held.grid_key]
+
+    coarse_grid, coarse = _index_coarse(config, read, grid_of, pairing)
     rainy: set[np.datetime64] = set()
-    for fine_grid, places in _index_fine(fine, pairing):
+    for fine_grid, places in _index_fine(fine, grid_of, pairing):
         rainy |= set(places)
-        area = _area(config, fine_grid, coarse_grid, f"area{len(pairing.areas)}", fine)
+        area = _area(config, fine_grid, coarse_grid, f"area{len(pairing.areas)}", fine[0][0])
         for time in sorted(places):
             _place_hour(config, area, time, places[time], coarse, pairing)
         if area.hours:
@@ -99,20 +114,19 @@ def pair(config: DataConfig, sources: list[Source]) -> Pairing:
 
 
 def _index_fine(
-    sources: list[Source], pairing: Pairing
+    read: Sequence[Read], grid_of: _GridOf, pairing: Pairing
 ) -> list[tuple[Grid, dict[np.datetime64, Place]]]:
     """Hours by grid, in order of the grids' first files; of a repeated hour the newest is kept."""
     indexed: list[tuple[Grid, dict[np.datetime64, Place]]] = []
-    for source in sources:
-        with open_netcdf(source.canonical) as dataset:
-            grid, times = _grid_of(dataset), dataset["time"].values.astype("datetime64[s]")
-            pairing.units["fine_rain"][str(dataset.attrs["file_units"])] += 1
-            pairing.time_sources[str(dataset.attrs["time_source"])] += len(times)
+    for source, held in read:
+        grid = grid_of(source, held)
+        pairing.units["fine_rain"][held.units["rain"]] += 1
+        pairing.time_sources[held.time_source] += len(held.times)
         places = next((hours for known, hours in indexed if known.same_as(grid)), None)
         if places is None:
             places = {}
             indexed.append((grid, places))
-        for index, time in enumerate(times):
+        for index, time in enumerate(held.times):
             place, other = Place(source, index), places.get(time)
             if other is not None:
                 # The newest edition wins, as file names tell it: the time of production comes
@@ -128,64 +142,46 @@ def _edition(place: Place) -> tuple[str, str]:
 
 
 def _index_coarse(
-    config: DataConfig, sources: list[Source], pairing: Pairing
+    config: DataConfig, read: Sequence[Read], grid_of: _GridOf, pairing: Pairing
 ) -> tuple[Grid | None, dict[str, dict[np.datetime64, Place]]]:
     """Where each variable's hours are, and the predictors' one grid."""
     if config.coarsen:
         return None, {}
     grid: Grid | None = None
     indexed: dict[str, dict[np.datetime64, Place]] = {name: {} for name in config.variables}
-    held = set()
-    for source in (source for source in sources if source.role == "coarse"):
-        with open_netcdf(source.canonical) as dataset:
-            here = _grid_of(dataset)
-            if grid is None:
-                grid, first = here, source.name
-            elif not grid.same_as(here):
-                raise InputError(
-                    f"{source.name} is on another grid ({here.shape[0]} x {here.shape[1]}, "
-                    f"{here.extent()}) than {first} ({grid.shape[0]} x {grid.shape[1]}, "
-                    f"{grid.extent()}): regrid it, or leave it out with data.exclude"
-                )
-            times = dataset["time"].values.astype("datetime64[s]")
-            for name in (name for name in config.variables if name in dataset):
-                held.add(name)
-                pairing.units[name][str(dataset[name].attrs["file_units"])] += 1
-                axes = [dim for dim in dataset[name].dims if dim != "time"]
-                # Where a file has an hour for one variable alone, the others are NaN in it.
-                there = dataset[name].notnull().any(axes).values
-                indexed[name] |= {
-                    time: Place(source, int(i)) for i, time in enumerate(times) if there[i]
-                }
-    lacking = [name for name in config.variables if name not in held]
+    found = set()
+    for source, held in read:
+        if source.role != "coarse":
+            continue
+        here = grid_of(source, held)
+        if grid is None:
+            grid, first = here, source.name
+        elif not grid.same_as(here):
+            raise InputError(
+                f"{source.name} is on another grid ({here.shape[0]} x {here.shape[1]}, "
+                f"{here.extent()}) than {first} ({grid.shape[0]} x {grid.shape[1]}, "
+                f"{grid.extent()}): regrid it, or leave it out with data.exclude"
+            )
+        for name in (name for name in config.variables if name in held.present):
+            found.add(name)
+            pairing.units[name][held.units[name]] += 1
+            indexed[name] |= {
+                time: Place(source, int(i))
+                for i, time in enumerate(held.times)
+                if held.present[name][i]
+            }
+    lacking = [name for name in config.variables if name not in found]
     if lacking:
         raise InputError(
-            f"no coarse file holds {', '.join(lacking)}; they hold {', '.join(sorted(held))}: add "
+            f"no coarse file holds {', '.join(lacking)}; they hold {', '.join(sorted(found))}: add "
             f"files with {'it' if len(lacking) == 1 else 'them'}, or drop "
             f"{'it' if len(lacking) == 1 else 'them'} from data.variables"
         )
     return grid, indexed
 
 
-def _grid_of(dataset: xr.Dataset) -> Grid:
-    if "y" not in dataset.dims:
-        return Grid(
-            y=dataset["latitude"].values.astype(np.float64),
-            x=dataset["longitude"].values.astype(np.float64),
-        )
-    known = "latitude" in dataset.variables and "longitude" in dataset.variables
-    return Grid(
-        y=dataset["y"].values.astype(np.float64),
-        x=dataset["x"].values.astype(np.float64),
-        projected=True,
-        latitude=dataset["latitude"].values if known else None,
-        longitude=dataset["longitude"].values if known else None,
-        mapping=grid_mapping(dataset, "rain"),
-    )
-
-
 def _area(
-    config: DataConfig, fine: Grid, coarse: Grid | None, name: str, sources: list[Source]
+    config: DataConfig, fine: Grid, coarse: Grid | None, name: str, example: Source
 ) -> PairedArea:
     if coarse is not None:
         coarse = same_turn(coarse, fine)
@@ -196,7 +192,7 @@ def _area(
     if min(height, width) < 2 * factor:
         raise InputError(
             f"data.coarsen={factor} leaves fewer than 2 x 2 blocks of a fine grid of "
-            f"{fine.shape[0]} x {fine.shape[1]} ({sources[0].name} and others): make it smaller"
+            f"{fine.shape[0]} x {fine.shape[1]} ({example.name} and others): make it smaller"
         )
     fine = fine.window(0, 0, height, width)
     blocks = Grid(block_axis(fine.y, factor), block_axis(fine.x, factor), fine.projected)

@@ -4,6 +4,7 @@ import fnmatch
 import hashlib
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Literal
 
 import netCDF4
 import numpy as np
+import xarray as xr
 
 from jaxrain.errors import InputError
 from jaxrain.pairs.recipe import DataConfig
@@ -77,15 +79,18 @@ def find_sources(config: DataConfig, roles: list[Role]) -> list[Source]:
     Raises:
       InputError: as `find_files`.
     """
-    folder = Path(config.store) / "netcdf"
-    sources = []
-    for role in roles:
-        for path in find_files(config, role):
-            sha256 = _hash(path)
-            name = f"{path.name}.{sha256[:8]}.nc"
-            size = path.stat().st_size
-            sources.append(Source(role, path, path.name, folder / role / name, sha256, size))
-    return sources
+    found = [(role, path) for role in roles for path in find_files(config, role)]
+    # Hashing lets go of Python's lock: threads do for it, and need no start.
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(lambda each: source_of(each[0], each[1], config), found))
+
+
+def source_of(role: Role, path: Path, config: DataConfig) -> Source:
+    """An input file, hashed."""
+    sha256 = _hash(path)
+    name = f"{path.name}.{sha256[:8]}.nc"
+    canonical = Path(config.store) / "netcdf" / role / name
+    return Source(role, path, path.name, canonical, sha256, path.stat().st_size)
 
 
 def make_canonical(source: Source, config: DataConfig) -> bool:
@@ -95,16 +100,36 @@ def make_canonical(source: Source, config: DataConfig) -> bool:
       Whether it was written now.
 
     Raises:
+      InputError: as `read_source`.
+    """
+    if is_canonical(source, config):
+        return False
+    write_canonical(read_source(source, config), source, config)
+    return True
+
+
+def is_canonical(source: Source, config: DataConfig) -> bool:
+    """Whether a file's canonical CF-NetCDF is there, made as the config says."""
+    # Files are renamed when whole, so one that is there is whole; was it made the same way?
+    if not source.canonical.exists():
+        return False
+    with open_netcdf(source.canonical) as dataset:
+        return dataset.attrs.get("jaxrain_recipe") == _recipe(source, config)
+
+
+def write_canonical(dataset: xr.Dataset, source: Source, config: DataConfig) -> None:
+    """Writes what `read_source` read, and how it was read."""
+    source.canonical.parent.mkdir(parents=True, exist_ok=True)
+    attributes = {"jaxrain_recipe": _recipe(source, config), "source_file": source.name}
+    write_netcdf(dataset, source.canonical, overwrite=True, attributes=attributes)
+
+
+def read_source(source: Source, config: DataConfig) -> xr.Dataset:
+    """Reads an input file as the config says.
+
+    Raises:
       InputError: the file can't be read, or lacks what the config asks for.
     """
-    recipe = json.dumps(
-        {"source_sha256": source.sha256, "reading": _reading(config, source.role)}, sort_keys=True
-    )
-    # Files are renamed when whole, so one that is there is whole; was it made the same way?
-    if source.canonical.exists():
-        with open_netcdf(source.canonical) as dataset:
-            if dataset.attrs.get("jaxrain_recipe") == recipe:
-                return False
     if source.role == "fine":
         dataset = read_fine_file(source.path, variable=config.fine_variable, region=config.region)
     else:
@@ -116,10 +141,7 @@ def make_canonical(source: Source, config: DataConfig) -> bool:
             interpolate_levels=config.interpolate_levels,
             partial=True,
         )
-    source.canonical.parent.mkdir(parents=True, exist_ok=True)
-    attributes = {"jaxrain_recipe": recipe, "source_file": source.name}
-    write_netcdf(dataset, source.canonical, overwrite=True, attributes=attributes)
-    return True
+    return dataset
 
 
 @contextmanager
@@ -146,7 +168,13 @@ def canonical_reader() -> Iterator[ReadHour]:
             file.close()
 
 
-def _reading(config: DataConfig, role: Role) -> dict[str, object]:
+def _recipe(source: Source, config: DataConfig) -> str:
+    reading = reading_of(config, source.role)
+    return json.dumps({"source_sha256": source.sha256, "reading": reading}, sort_keys=True)
+
+
+def reading_of(config: DataConfig, role: Role) -> dict[str, object]:
+    """What a canonical file depends on beside its input file."""
     region = asdict(config.region) if config.region else None
     if role == "fine":
         return {"variable": config.fine_variable, "region": region}

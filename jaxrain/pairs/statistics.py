@@ -1,7 +1,9 @@
 """Statistics of the training hours: one streaming pass in float64, whatever the length."""
 
 import math
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -9,7 +11,12 @@ from jaxrain.errors import InputError
 from jaxrain.pairs.interpolation import Matrices, interpolation_matrices
 from jaxrain.pairs.recipe import SPLITS, DataConfig
 from jaxrain.pairs.scaling import RAIN_CHANNEL, bend_rain
-from jaxrain.pairs.store import Store
+from jaxrain.pairs.store import Area, Store
+from jaxrain.pairs.workers import Run, in_this_process
+
+T = TypeVar("T")
+
+_BAND_POINTS = 1 << 20
 
 
 class Moments(NamedTuple):
@@ -67,29 +74,25 @@ class Tally(NamedTuple):
     target: Moments
     points: int
 
-    def add(self, coarse: np.ndarray, fine: np.ndarray, target: np.ndarray) -> "Tally":
-        """The tally with one more hour: coarse [C, h, w], fine [H, W], target [H, W]."""
+    def merged(self, other: "Tally") -> "Tally":
+        """The tally of both together."""
         return Tally(
-            channels=[
-                merge(seen, moments(field))
-                for seen, field in zip(self.channels, coarse, strict=True)
-            ],
-            fine=merge(self.fine, moments(fine)),
-            target=merge(self.target, moments(target)),
-            points=self.points + fine.size,
+            channels=[merge(a, b) for a, b in zip(self.channels, other.channels, strict=True)],
+            fine=merge(self.fine, other.fine),
+            target=merge(self.target, other.target),
+            points=self.points + other.points,
         )
 
 
-def tally_hours(store: Store, config: DataConfig) -> dict[str, Tally]:
-    """One pass over all hours of a store, by split."""
-    empty = Tally([Moments()] * len(store.channels), Moments(), Moments(), 0)
-    tallies = dict.fromkeys(SPLITS, empty)
-    for area in store.areas:
-        matrices = interpolation_matrices(area.coarse_grid, area.fine_grid, ["bilinear"], area.name)
-        for index, split in enumerate(area.splits):
-            coarse, fine = np.asarray(area.coarse(index)), np.asarray(area.fine(index))
-            target = _bent_target(store, config, matrices, coarse, fine)
-            tallies[split] = tallies[split].add(coarse, fine, target)
+def tally_hours(store: Store, config: DataConfig, run: Run = in_this_process) -> dict[str, Tally]:
+    """One pass over all hours of a store, by split.
+
+    Days are summed each for itself and then in their order, so the sums are the same whoever works.
+    """
+    tallies = dict.fromkeys(SPLITS, _empty(store.channels))
+    for tallied in _over_days(partial(_tally_day, config=config), store, SPLITS, run):
+        for split, tally in tallied.items():
+            tallies[split] = tallies[split].merged(tally)
     return tallies
 
 
@@ -103,14 +106,7 @@ def training_statistics(store: Store, config: DataConfig, tally: Tally) -> dict[
     Raises:
       InputError: a predictor or the rain is missing at every training point, or it never rains.
     """
-    for name, seen in zip(store.channels, tally.channels, strict=True):
-        if seen.size == 0:
-            raise InputError(f"{name} is missing at every point of every training hour")
-    if tally.fine.size == 0 or tally.fine.most <= tally.fine.least:
-        raise InputError(
-            "the fine rain of the training hours never varies, so there is nothing to learn: "
-            "check data.fine and data.splits.train"
-        )
+    check_training_values(store.channels, tally)
     low, span = _bent_range(config, tally.fine.least, tally.fine.most)
     if config.target == "difference":
         scale, shift = 1.0 / span, 0.0
@@ -131,42 +127,124 @@ def training_statistics(store: Store, config: DataConfig, tally: Tally) -> dict[
     }
 
 
-def share_beyond(store: Store, config: DataConfig, split: str) -> float | None:
+def check_training_values(channels: list[str], tally: Tally) -> None:
+    """Makes sure that the training hours hold something to learn.
+
+    Raises:
+      InputError: a predictor or the rain is missing at every training point, or it never rains.
+    """
+    for name, seen in zip(channels, tally.channels, strict=True):
+        if seen.size == 0:
+            raise InputError(f"{name} is missing at every point of every training hour")
+    if tally.fine.size == 0 or tally.fine.most <= tally.fine.least:
+        raise InputError(
+            "the fine rain of the training hours never varies, so there is nothing to learn: "
+            "check data.fine and data.splits.train"
+        )
+
+
+def share_beyond(
+    store: Store, config: DataConfig, split: str, run: Run = in_this_process
+) -> float | None:
     """Share of a split's points whose target lies beyond [-1, 1], which clipping x0 would cap.
 
     Needs the statistics in the store's manifest. None where the split has no point.
     """
     rain = store.manifest["statistics"]["fine_rain"]
-    low, span = _bent_range(config, rain["min"], rain["max"])
-    beyond = points = 0
+    range_mm = rain["min"], rain["max"]
+    count = partial(_count_beyond, config=config, range_mm=range_mm)
+    counts = list(_over_days(count, store, [split], run))
+    beyond, points = (sum(column) for column in zip((0, 0), *counts, strict=True))
+    return beyond / points if points else None
+
+
+class _Day(NamedTuple):
+    """The hours of an area's day, small enough to be sent to another process."""
+
+    area: Area
+    channels: list[str]
+
+
+def _over_days(
+    work: Callable[[_Day], T], store: Store, splits: Sequence[str], run: Run
+) -> Iterator[T]:
+    """Does work for the days of each area that have an hour in one of the splits, in order."""
+    days, names = [], []
     for area in store.areas:
-        matrices = interpolation_matrices(area.coarse_grid, area.fine_grid, ["bilinear"], area.name)
-        for index in area.indices(split):
-            coarse, fine = np.asarray(area.coarse(index)), np.asarray(area.fine(index))
-            target = _bent_target(store, config, matrices, coarse, fine)
+        hours: dict[str, list[int]] = {}
+        for index, (day, _) in enumerate(area.days):
+            if area.splits[index] in splits:
+                hours.setdefault(day, []).append(index)
+        days += [_Day(area.only(indices), store.channels) for indices in hours.values()]
+        names += [f"{area.folder}, day {day}" for day in hours]
+    return run(work, days, names)
+
+
+def _empty(channels: list[str]) -> Tally:
+    return Tally([Moments()] * len(channels), Moments(), Moments(), 0)
+
+
+def _tally_day(day: _Day, config: DataConfig) -> dict[str, Tally]:
+    tallies: dict[str, Tally] = {}
+    matrices = _matrices(day.area)
+    for index, split in enumerate(day.area.splits):
+        channels = [moments(field) for field in np.asarray(day.area.coarse(index))]
+        tally = tallies.get(split, _empty(day.channels))
+        tally = tally.merged(Tally(channels, Moments(), Moments(), 0))
+        for fine, target in _bands(day, config, matrices, index):
+            rain = Tally([Moments()] * len(channels), moments(fine), moments(target), fine.size)
+            tally = tally.merged(rain)
+        tallies[split] = tally
+    return tallies
+
+
+def _count_beyond(day: _Day, config: DataConfig, range_mm: tuple[float, float]) -> tuple[int, int]:
+    low, span = _bent_range(config, *range_mm)
+    # Rounding in float32 must not count the training maximum itself.
+    limit = span * (1 + 1e-6)
+    beyond = points = 0
+    matrices = _matrices(day.area)
+    for index in range(len(day.area.hours)):
+        for _, target in _bands(day, config, matrices, index):
             target = target[np.isfinite(target)]
-            # Rounding in float32 must not count the training maximum itself.
-            limit = span * (1 + 1e-6)
             outside = (
                 np.abs(target) > limit
                 if config.target == "difference"
                 else (target > low + limit) | (target < low - 1e-6 * span)
             )
             beyond, points = beyond + int(outside.sum()), points + target.size
-    return beyond / points if points else None
+    return beyond, points
 
 
-def _bent_target(
-    store: Store, config: DataConfig, matrices: Matrices, coarse: np.ndarray, fine: np.ndarray
-) -> np.ndarray:
+def _bands(
+    day: _Day, config: DataConfig, matrices: Matrices, index: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """An hour's rain and its target before it is scaled, float64, in bands of whole rows.
+
+    A whole-China field in float64 takes a third of a GiB, and its target several times that.
+    """
+    area = day.area
     bend = bend_rain(config.rain_scaling, config.rain_scale_mm, np)
-    bent = bend(fine.astype(np.float64))
-    if config.target == "direct":
-        return bent
-    rain = coarse[store.channels.index(RAIN_CHANNEL)].astype(np.float64)
-    missing = matrices.y[0] @ np.isnan(rain) @ matrices.x[0].T > 0
-    interpolated = matrices.y[0] @ np.nan_to_num(rain) @ matrices.x[0].T
-    return np.where(missing, np.nan, bent - bend(interpolated))
+    height, width = area.fine_grid.shape
+    rows = max(1, _BAND_POINTS // width)
+    if config.target == "difference":
+        rain = area.coarse(index)[day.channels.index(RAIN_CHANNEL)].astype(np.float64)
+        y, x = matrices.y[0], matrices.x[0]
+        # Along longitude first: that is the same for all bands.
+        known, unknown = np.nan_to_num(rain) @ x.T, np.isnan(rain) @ x.T
+    for top in range(0, height, rows):
+        fine = area.fine(index)[top : top + rows].astype(np.float64)
+        target = bend(fine)
+        if config.target == "difference":
+            weights = y[top : top + rows]
+            target = target - bend(weights @ known)
+            if unknown.any():
+                target[weights @ unknown > 0] = np.nan
+        yield fine, target
+
+
+def _matrices(area: Area) -> Matrices:
+    return interpolation_matrices(area.coarse_grid, area.fine_grid, ["bilinear"], area.name)
 
 
 def _bent_range(config: DataConfig, least: float, most: float) -> tuple[float, float]:

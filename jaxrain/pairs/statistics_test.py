@@ -2,9 +2,10 @@ import hypothesis.extra.numpy as hnp
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 
 from jaxrain.grids.regrid import bilinear_matrix
+from jaxrain.pairs import statistics
 from jaxrain.pairs.recipe import DataConfig
 from jaxrain.pairs.scaling import encode_target
 from jaxrain.pairs.statistics import (
@@ -24,6 +25,7 @@ arrays = hnp.arrays(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # of busy machines
 @given(arrays, arrays)
 def test_merged_moments_are_those_of_all_values(a, b):
     merged = merge(moments(a), moments(b))
@@ -101,3 +103,30 @@ def test_standardizing_gives_a_target_of_unit_spread(filled):
     plain = open_store(config.store).scaling(DataConfig())
     x0 = encode_target(scaling, 3.0, 1.0)
     np.testing.assert_allclose(x0 * std, encode_target(plain, 3.0, 1.0), rtol=1e-5)
+
+
+@pytest.mark.parametrize("keys", [{}, {"rain_scaling": "log1p"}, {"target": "direct"}])
+def test_targets_in_bands_are_those_of_whole_fields_in_float64(filled, monkeypatch, keys):
+    config = filled.config(**keys)
+    store = open_store(config.store)
+    monkeypatch.setattr(statistics, "_BAND_POINTS", 5 * 48)
+    tally = tally_hours(store, config)["train"]
+    (area,) = store.areas
+    wy = bilinear_matrix(area.coarse_grid.y, area.fine_grid.y)
+    wx = bilinear_matrix(area.coarse_grid.x, area.fine_grid.x)
+
+    def bend(mm):
+        return np.log1p(mm / config.rain_scale_mm) if keys.get("rain_scaling") else mm
+
+    targets = []
+    for index in area.indices("train"):
+        coarse = area.coarse(index)[-1].astype(np.float64)
+        ours = bend(area.fine(index).astype(np.float64))
+        targets.append(ours if config.target == "direct" else ours - bend(wy @ coarse @ wx.T))
+    every = np.stack(targets)
+    assert tally.points == every.size
+    assert tally.target.size == np.isfinite(every).sum()
+    assert tally.target.mean == pytest.approx(np.nanmean(every), rel=1e-10)
+    assert tally.target.std == pytest.approx(np.nanstd(every), rel=1e-10)
+    assert tally.target.least == pytest.approx(np.nanmin(every), rel=1e-12)
+    assert tally.target.most == pytest.approx(np.nanmax(every), rel=1e-12)

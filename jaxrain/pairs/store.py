@@ -2,7 +2,7 @@
 
     STORE/manifest.json          written last: a store without it is not finished
     STORE/audit.json             what `prepare` found
-    STORE/netcdf/                one canonical CF-NetCDF per input file
+    STORE/netcdf/                one canonical CF-NetCDF per input file, and files.json, their list
     STORE/AREA/{fine,coarse}_{y,x}.npy          axes, degrees or km
     STORE/AREA/{latitude,longitude}.npy         [H, W], for projected areas that know them
     STORE/AREA/mapping.json                     CF's grid mapping, where known
@@ -16,7 +16,7 @@ grid: interpolated to the fine one they would be some 600 times as large.
 
 import functools
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from jaxrain.errors import InputError
 from jaxrain.grids.grid import Grid
 from jaxrain.pairs.recipe import ARRAY_KEYS, STATISTICS_KEYS, DataConfig
 from jaxrain.pairs.scaling import Scaling
+from jaxrain.whole import whole_file
 
 FORMAT = 1
 
@@ -71,6 +72,17 @@ class Area:
     def indices(self, split: str) -> list[int]:
         """The hours of a split."""
         return [index for index, name in enumerate(self.splits) if name == split]
+
+    def only(self, indices: list[int]) -> "Area":
+        """The area with these hours alone, without latitudes and longitudes of a projection."""
+        return replace(
+            self,
+            fine_grid=replace(self.fine_grid, latitude=None, longitude=None),
+            hours=self.hours[indices],
+            splits=[self.splits[index] for index in indices],
+            sources=[self.sources[index] for index in indices],
+            days=[self.days[index] for index in indices],
+        )
 
     def _array(self, kind: str, index: int) -> np.ndarray:
         day, position = self.days[index]
@@ -189,17 +201,14 @@ def save_grids(folder: Path, areas: list[Area]) -> None:
 
 def save_array(path: Path, array: np.ndarray) -> None:
     """Writes a .npy file beside `path` and renames it, so that it is whole or not there."""
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("wb") as file:
+    with whole_file(path) as partial, partial.open("wb") as file:
         np.save(file, array, allow_pickle=False)
-    partial.replace(path)
 
 
 def save_json(path: Path, content: dict[str, Any]) -> None:
     """Writes JSON beside `path` and renames it."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    partial.replace(path)
+    with whole_file(path) as partial:
+        partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def _open_area(path: Path, manifest: dict[str, Any], name: str) -> Area:

@@ -12,6 +12,7 @@ import xarray as xr
 from jaxrain import __version__
 from jaxrain.errors import InputError
 from jaxrain.weather.variables import VARIABLES, cf_attributes
+from jaxrain.whole import whole_file
 
 CONVENTIONS = "CF-1.10"
 
@@ -84,18 +85,15 @@ def write_netcdf(
     if path.exists() and not overwrite:
         raise InputError(f"{path}: exists; choose another name, or replace it with --overwrite")
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        _write(content, partial, dict(attributes or {}))
-        partial.replace(path)
-    except (OSError, RuntimeError) as error:
-        # HDF5 says 'HDF error' whatever the system said; ask the system while the disk is as full.
-        full = _refused(partial)
-        if full is not None:
-            raise OSError(full, os.strerror(full), str(path)) from error
-        raise
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(path) as partial:
+        try:
+            _write(content, partial, dict(attributes or {}))
+        except (OSError, RuntimeError) as error:
+            # HDF5 says 'HDF error' whatever the system said; ask it while the disk is as full.
+            full = _refused(partial)
+            if full is not None:
+                raise OSError(full, os.strerror(full), str(path)) from error
+            raise
     return path
 
 
@@ -135,15 +133,16 @@ def with_conventions(dataset: xr.Dataset) -> xr.Dataset:
 
     Members come first: CF wants dimensions of its own kind to the left of time (section 2.4).
     """
-    dataset = dataset.transpose("member", ..., missing_dims="ignore")
+    dataset = dataset.transpose("member", ..., missing_dims="ignore")  # a copy, attributes too
+    # Straight at the variables: assigning each anew aligns all indexes each time.
     for name, known in _COORDINATES.items():
         if name in dataset.coords:
             axis = {"axis": _AXES[name]} if name in _AXES and name in dataset.dims else {}
-            dataset[name] = dataset[name].assign_attrs({**known, **axis, **dataset[name].attrs})
+            attributes = dataset.variables[name].attrs
+            attributes.update({**known, **axis, **attributes})
     for variable in dataset.data_vars:
-        known = _known(str(variable))
-        if known:
-            dataset[variable] = dataset[variable].assign_attrs({**known, **dataset[variable].attrs})
+        attributes = dataset.variables[variable].attrs
+        attributes.update({**_known(str(variable)), **attributes})
     sums = any("time: sum" in each.attrs.get("cell_methods", "") for each in dataset.values())
     if sums and "time" in dataset.dims and "time_bnds" not in dataset.variables:
         end = dataset["time"].values.astype("datetime64[ns]")

@@ -61,6 +61,10 @@ def read_fields(
     """
     axes, _ = axes_of(headers)
     parts = {name: part for name, array in axes.items() if (part := pick(name, array)) is not None}
+    grids = {
+        name: {axis: axes[name][axis].values for axis in ("latitude", "longitude")}
+        for name in parts
+    }
     levels = {
         name: {float(level) for level in part["level"].values} if on_levels(name) else {0.0}
         for name, part in parts.items()
@@ -73,7 +77,7 @@ def read_fields(
         if name not in parts or (on_levels(name) and header.level not in levels[name]):
             continue
         where = f"{path}: message {header.number}"
-        _check_field(header, axes[name], name, where)
+        _check_field(header, grids[name], name, where)
         values = to_canonical(name, decode(path, header), header.units, where)
         units[name] = header.units
         if VARIABLES[name].cell_methods == "time: sum":
@@ -114,19 +118,19 @@ def _predictor(header: Header) -> str | None:
     return name
 
 
-def _check_field(header: Header, axes: xr.DataArray, name: str, where: str) -> None:
+def _check_field(header: Header, grid: dict[str, np.ndarray], name: str, where: str) -> None:
     if header.member:
         raise InputError(
             f"{where}: {name} is member {header.member} of an ensemble, expected one analysis or "
             "forecast; keep one member in the file"
         )
-    for axis in ("latitude", "longitude"):
-        ours, theirs = axes[axis].values, getattr(header, axis)
+    for axis, ours in grid.items():
+        theirs = getattr(header, axis)
         if ours.shape != theirs.shape or np.abs(ours - theirs).max() > 1e-4:
             raise InputError(
                 f"{where}: {name} is on another grid ({len(header.latitude)} x "
                 f"{len(header.longitude)}) than the messages before "
-                f"({axes.sizes['latitude']} x {axes.sizes['longitude']}); split the file"
+                f"({len(grid['latitude'])} x {len(grid['longitude'])}); split the file"
             )
 
 

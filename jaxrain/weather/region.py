@@ -46,10 +46,13 @@ def upright(dataset: xr.Dataset, source: str) -> xr.Dataset:
     Raises:
       InputError: an axis isn't monotonic.
     """
-    dataset = dataset.assign_coords(
-        latitude=("latitude", np.asarray(dataset["latitude"].values, np.float64)),
-        longitude=("longitude", unbroken(dataset["longitude"].values)),
-    )
+    latitude, longitude = dataset["latitude"].values, dataset["longitude"].values
+    straight = unbroken(longitude)
+    if latitude.dtype != np.float64 or not np.array_equal(longitude, straight):
+        dataset = dataset.assign_coords(
+            latitude=("latitude", np.asarray(latitude, np.float64)),
+            longitude=("longitude", straight),
+        )
     if dataset.sizes["latitude"] > 1 and dataset["latitude"][0] < dataset["latitude"][-1]:
         dataset = dataset.isel(latitude=slice(None, None, -1))
     if dataset.sizes["longitude"] > 1 and dataset["longitude"][0] > dataset["longitude"][-1]:
