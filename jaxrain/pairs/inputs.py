@@ -41,6 +41,7 @@ def read_inputs(paths: Sequence[str | Path], config: DataConfig) -> xr.Dataset:
             variables=config.variables,
             levels=config.levels,
             interpolate_levels=config.interpolate_levels,
+            derive_humidity=config.derive_humidity,
             partial=True,
         )
         for path in paths

@@ -114,6 +114,7 @@ def make_canonical(source: Source, config: DataConfig) -> bool:
             levels=config.levels,
             region=config.region,
             interpolate_levels=config.interpolate_levels,
+            derive_humidity=config.derive_humidity,
             partial=True,
         )
     source.canonical.parent.mkdir(parents=True, exist_ok=True)
@@ -154,6 +155,7 @@ def _reading(config: DataConfig, role: Role) -> dict[str, object]:
         "variables": config.variables,
         "levels": config.levels,
         "interpolate_levels": config.interpolate_levels,
+        "derive_humidity": config.derive_humidity,
         "region": region,
     }
 

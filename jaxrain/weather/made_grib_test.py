@@ -61,3 +61,19 @@ def cmpa_message(rain: np.ndarray, start: str = "2022060100", **keys: object) ->
         "stepRange": "0-1",
     }
     return message(rain, **{**local, **keys})
+
+
+def joined(first: bytes, second: bytes, *, shared: int) -> bytes:
+    """One message of two fields: the second's sections from `shared` on follow the first's."""
+
+    def sections(content):
+        found, position = [], 16
+        while content[position : position + 4] != b"7777":
+            length = int.from_bytes(content[position : position + 4], "big")
+            found.append(content[position : position + length])
+            position += length
+        return found
+
+    body = b"".join(sections(first))
+    body += b"".join(section for section in sections(second) if section[4] >= shared)
+    return first[:8] + (16 + len(body) + 4).to_bytes(8, "big") + body + b"7777"
