@@ -108,7 +108,8 @@ def pick_values(
     times = sorted({time for time, _ in values})
     whole = [time for time in times if all((time, level) in values for level in wanted)]
     if not whole:
-        raise InputError(f"{path}: no hour has {part.name} on all the levels {wanted} hPa")
+        what = f"on all the levels {wanted} hPa" if leveled else "as a sum of an hour"
+        raise InputError(f"{path}: no hour has {part.name} {what}; fetch the file again")
     stack = np.stack([[values[time, level] for level in wanted] for time in whole])
     rows = _positions(axes["latitude"].values, part["latitude"].values)
     columns = _positions(axes["longitude"].values, part["longitude"].values, period=360.0)
