@@ -99,7 +99,7 @@ def read_coarse(
     path: str | Path,
     *,
     variables: Sequence[str],
-    levels: Sequence[int],
+    levels: Sequence[float],
     region: Box | None = None,
     interpolate_levels: bool = False,
     derive_humidity: bool = False,
