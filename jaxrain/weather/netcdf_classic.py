@@ -62,6 +62,8 @@ class _Cursor:
         length = self.count(1, "letters of a name")
         name = self.file.read(length)
         self.file.seek(-length % 4, 1)
+        if not name.decode("utf-8", "replace").isprintable():
+            raise _DamagedError("a name that is none")
         return name.decode("utf-8", "replace")
 
     def listed(self, tag: int, what: str) -> int:
