@@ -17,6 +17,7 @@ from jaxrain.pairs.recipe import DataConfig
 from jaxrain.weather.cf import write_netcdf
 from jaxrain.weather.era5 import read_coarse
 from jaxrain.weather.fine_files import read_fine_file
+from jaxrain.weather.guard import guarded
 from jaxrain.weather.netcdf import open_netcdf
 
 Role = Literal["fine", "coarse"]
@@ -106,9 +107,12 @@ def make_canonical(source: Source, config: DataConfig) -> bool:
             if dataset.attrs.get("jaxrain_recipe") == recipe:
                 return False
     if source.role == "fine":
-        dataset = read_fine_file(source.path, variable=config.fine_variable, region=config.region)
+        dataset = guarded(
+            read_fine_file, source.path, variable=config.fine_variable, region=config.region
+        )
     else:
-        dataset = read_coarse(
+        dataset = guarded(
+            read_coarse,
             source.path,
             variables=config.variables,
             levels=config.levels,

@@ -190,7 +190,7 @@ def _humidity(q: xr.DataArray, t: xr.DataArray) -> xr.DataArray:
     return xr.DataArray(values, q.coords, q.dims, "r", made)
 
 
-def _mix(array: xr.DataArray, weights: np.ndarray, levels: Sequence[int]) -> xr.DataArray:
+def _mix(array: xr.DataArray, weights: np.ndarray, levels: Sequence[float]) -> xr.DataArray:
     values = array.values
     mixed = np.empty((values.shape[0], len(levels), *values.shape[2:]), np.float32)
     for index, row in enumerate(weights):

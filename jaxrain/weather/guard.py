@@ -17,7 +17,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import IO, Any, TypeVar
 
 from jaxrain.errors import InputError
 
@@ -76,15 +76,14 @@ def serve() -> None:
         for printed in (1, 2):  # by the C libraries; what matters comes as an exception
             os.dup2(nowhere.fileno(), printed)
     records: list[logging.LogRecord] = []
-    handler = logging.Handler(logging.INFO)
-    handler.emit = records.append
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.basicConfig(level=logging.INFO, handlers=[_Kept(records)])
     while True:
         try:
             packed = _receive(sys.stdin.buffer)
         except EOFError:
             return
-        result, error = None, None
+        result: object = None
+        error: Exception | None = None
         try:
             reader, path, keys = pickle.loads(packed)
             # Counts CPU time, so that a busy machine is no reason; its signal ends C code too.
@@ -101,6 +100,17 @@ def serve() -> None:
         signal.setitimer(signal.ITIMER_PROF, 0)
         _send(answers, (result, error, _sendable(records)))
         records.clear()
+
+
+class _Kept(logging.Handler):
+    """Keeps what is logged, for the process that asked."""
+
+    def __init__(self, records: list[logging.LogRecord]):
+        super().__init__()
+        self.records = records
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
 
 
 def _sendable(records: list[logging.LogRecord]) -> list[logging.LogRecord]:
@@ -141,7 +151,7 @@ def _stop(worker: subprocess.Popen[bytes]) -> None:
     worker.wait()
 
 
-def _send(stream: BinaryIO | None, content: object) -> None:
+def _send(stream: IO[bytes] | None, content: object) -> None:
     assert stream is not None
     packed = pickle.dumps(content, protocol=pickle.HIGHEST_PROTOCOL)
     stream.write(len(packed).to_bytes(_LENGTH_BYTES, "big"))
@@ -149,7 +159,7 @@ def _send(stream: BinaryIO | None, content: object) -> None:
     stream.flush()
 
 
-def _receive(stream: BinaryIO | None) -> bytes:
+def _receive(stream: IO[bytes] | None) -> bytes:
     assert stream is not None
     length = stream.read(_LENGTH_BYTES)
     if len(length) < _LENGTH_BYTES:
