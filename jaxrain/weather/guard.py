@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -97,6 +98,8 @@ def serve() -> None:
             )
         except Exception as raised:
             error = raised
+            if not isinstance(raised, InputError):
+                raised.add_note(f"In the process for readers:\n{traceback.format_exc()}")
         signal.setitimer(signal.ITIMER_PROF, 0)
         _send(answers, (result, error, _sendable(records)))
         records.clear()
