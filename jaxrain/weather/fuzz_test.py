@@ -10,6 +10,7 @@ def test_the_files_that_are_damaged_are_whole_before(tmp_path):
         path = tmp_path / name
         path.write_bytes(content)
         assert read_all(path) == ("read", ""), name
+        path.unlink()
 
 
 def test_a_mutation_is_a_function_of_its_seed_and_number():

@@ -17,7 +17,10 @@ def message(
     Values in another order than rows first are listed as they are, with `shape` the grid's.
     """
     edition = keys.pop("edition", 2)
-    kind, packing = keys.pop("kind", "sfc"), keys.pop("packingType", None)
+    kind = keys.pop("kind", "sfc")
+    # These encoders want values that are there already; that of complex packing errs with them.
+    late = str(keys.get("packingType")).startswith(("grid_png", "grid_second_order"))
+    packing = keys.pop("packingType") if late else None
     handle = eccodes.codes_grib_new_from_samples(f"regular_ll_{kind}_grib{edition}")
     rows, columns = shape or values.shape
     grid = {
@@ -36,7 +39,7 @@ def message(
         for key, value in {**grid, **defaults, **keys}.items():
             eccodes.codes_set(handle, key, value)
         eccodes.codes_set_values(handle, np.asarray(values, float).ravel())
-        if packing is not None:  # PNG's encoder wants as many values before as after
+        if late:
             eccodes.codes_set(handle, "packingType", packing)
             eccodes.codes_set_values(handle, np.asarray(values, float).ravel())
         return eccodes.codes_get_message(handle)
