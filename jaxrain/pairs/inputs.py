@@ -15,6 +15,7 @@ from jaxrain.pairs.pairing import same_turn
 from jaxrain.pairs.recipe import DataConfig
 from jaxrain.pairs.store import Area
 from jaxrain.weather.era5 import read_coarse
+from jaxrain.weather.guard import guarded
 from jaxrain.weather.variables import channel_names, on_levels
 
 # Of a cell: a grid that is this much coarser or finer is another product's.
@@ -36,11 +37,13 @@ def read_inputs(paths: Sequence[str | Path], config: DataConfig) -> xr.Dataset:
         holds some variable, or no hour holds all.
     """
     datasets = [
-        read_coarse(
+        guarded(
+            read_coarse,
             path,
             variables=config.variables,
             levels=config.levels,
             interpolate_levels=config.interpolate_levels,
+            derive_humidity=config.derive_humidity,
             partial=True,
         )
         for path in paths

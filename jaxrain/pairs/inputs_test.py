@@ -6,6 +6,7 @@ from jaxrain.errors import InputError
 from jaxrain.pairs.cases import cases
 from jaxrain.pairs.inputs import beyond_training, input_cases, predictors, read_inputs
 from jaxrain.pairs.store import open_store
+from jaxrain.weather.humidity import relative_humidity
 
 
 def coarse_file(filled):
@@ -94,3 +95,18 @@ def test_values_that_training_never_saw_are_said(filled):
     (line,) = beyond_training(case, store.manifest)
     assert line.startswith("t500")
     assert line.endswith("to 400")
+
+
+def test_humidity_comes_from_specific_humidity_where_the_config_says_so(filled, tmp_path):
+    with xr.open_dataset(coarse_file(filled)) as dataset:
+        moist = dataset.rename(r="q").isel(time=slice(0, 3)).load()
+    moist["q"] = moist["q"] * 0 + 0.005
+    moist["q"].attrs["units"] = "kg kg**-1"
+    moist.to_netcdf(tmp_path / "q.nc")
+    with pytest.raises(InputError, match="lack r, which the network was trained with"):
+        read_inputs([tmp_path / "q.nc"], filled.config())
+    dataset = read_inputs([tmp_path / "q.nc"], filled.config(derive_humidity=True))
+    warm = relative_humidity(
+        np.float64(0.005), moist["t"].values, np.array([850.0, 500.0])[:, None, None]
+    )
+    np.testing.assert_allclose(dataset["r"].transpose("time", "level", ...), warm, rtol=1e-5)

@@ -142,6 +142,8 @@ class DataConfig:
       variables: predictors, by the names of `jaxrain.weather.variables`.
       levels: pressure levels of those on levels, hPa.
       interpolate_levels: makes a missing level from its neighbours, linear in log(pressure).
+      derive_humidity: makes relative humidity from the specific humidity (q) and temperature of a
+        coarse file that holds no r.
       region: box that both sides are cropped to, degrees; None keeps all.
       fine_variable: name of the rain in the fine files; None takes the only one.
       splits: hours of training, validation and test.
@@ -168,6 +170,7 @@ class DataConfig:
     variables: list[str] = field(default_factory=lambda: ["u", "v", "t", "r", "z", "tp"])
     levels: list[int] = field(default_factory=lambda: [850, 700, 500, 300])
     interpolate_levels: bool = False
+    derive_humidity: bool = False
     region: Region | None = None
     fine_variable: str | None = None
     splits: Splits = field(default_factory=Splits)
@@ -216,6 +219,7 @@ ARRAY_KEYS = (
     "variables",
     "levels",
     "interpolate_levels",
+    "derive_humidity",
     "region",
     "fine_variable",
     "splits",

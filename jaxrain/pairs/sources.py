@@ -19,6 +19,7 @@ from jaxrain.pairs.recipe import DataConfig
 from jaxrain.weather.cf import write_netcdf
 from jaxrain.weather.era5 import read_coarse
 from jaxrain.weather.fine_files import read_fine_file
+from jaxrain.weather.guard import guarded
 from jaxrain.weather.netcdf import open_netcdf
 
 Role = Literal["fine", "coarse"]
@@ -131,14 +132,18 @@ def read_source(source: Source, config: DataConfig) -> xr.Dataset:
       InputError: the file can't be read, or lacks what the config asks for.
     """
     if source.role == "fine":
-        dataset = read_fine_file(source.path, variable=config.fine_variable, region=config.region)
+        dataset = guarded(
+            read_fine_file, source.path, variable=config.fine_variable, region=config.region
+        )
     else:
-        dataset = read_coarse(
+        dataset = guarded(
+            read_coarse,
             source.path,
             variables=config.variables,
             levels=config.levels,
             region=config.region,
             interpolate_levels=config.interpolate_levels,
+            derive_humidity=config.derive_humidity,
             partial=True,
         )
     return dataset
@@ -182,6 +187,7 @@ def reading_of(config: DataConfig, role: Role) -> dict[str, object]:
         "variables": config.variables,
         "levels": config.levels,
         "interpolate_levels": config.interpolate_levels,
+        "derive_humidity": config.derive_humidity,
         "region": region,
     }
 

@@ -12,6 +12,14 @@ from jaxrain.weather.grib import Header, decode
 from jaxrain.weather.variables import VARIABLES, canonical_name, on_levels, to_canonical
 
 _Key = tuple[np.datetime64, float]
+# ECMWF's streams and types of data that hold no weather of an hour.
+_NOT_OF_AN_HOUR = {
+    **dict.fromkeys(("moda", "mnth", "edmo", "edmm", "msda", "mdfa"), "a mean over a month"),
+    **dict.fromkeys(("hcmean", "fcmean", "taem"), "a mean over a time"),
+    **dict.fromkeys(("es", "taes", "fcstdev", "ses"), "a spread"),
+    **dict.fromkeys(("fcmax", "fcmin"), "an extreme over a time"),
+    "cl": "a climate",
+}
 
 
 def axes_of(headers: Iterable[Header]) -> tuple[dict[str, xr.DataArray], list[str]]:
@@ -22,8 +30,8 @@ def axes_of(headers: Iterable[Header]) -> tuple[dict[str, xr.DataArray], list[st
         name = _predictor(header)
         if name is not None:
             by_name.setdefault(name, []).append(header)
-        elif header.name not in others:
-            others.append(header.name)
+        elif (told := _told(header)) not in others:
+            others.append(told)
     axes = {}
     for name, group in by_name.items():
         sample = group[0]
@@ -72,10 +80,13 @@ def read_fields(
     found: dict[str, dict[_Key, np.ndarray]] = {name: {} for name in parts}
     units: dict[str, str] = {}
     sums: list[Sum] = []
+    ours = {_place(header) for header in headers if _predictor(header) == header.name}
     for header in headers:
         name = _predictor(header)
         if name not in parts or (on_levels(name) and header.level not in levels[name]):
             continue
+        if header.name != name and (name, *_place(header)[1:]) in ours:
+            continue  # geopotential height beside the geopotential itself
         where = f"{path}: message {header.number}"
         _check_field(header, grids[name], name, where)
         values = to_canonical(name, decode(path, header), header.units, where)
@@ -101,7 +112,8 @@ def pick_values(
     times = sorted({time for time, _ in values})
     whole = [time for time in times if all((time, level) in values for level in wanted)]
     if not whole:
-        raise InputError(f"{path}: no hour has {part.name} on all the levels {wanted} hPa")
+        what = f"on all the levels {wanted} hPa" if leveled else "as a sum of an hour"
+        raise InputError(f"{path}: no hour has {part.name} {what}; fetch the file again")
     stack = np.stack([[values[time, level] for level in wanted] for time in whole])
     rows = _positions(axes["latitude"].values, part["latitude"].values)
     columns = _positions(axes["longitude"].values, part["longitude"].values, period=360.0)
@@ -115,7 +127,22 @@ def _predictor(header: Header) -> str | None:
     name = canonical_name(header.name)
     if name is None or (on_levels(name) and header.level_type != "isobaricInhPa"):
         return None
+    if VARIABLES[name].cell_methods == "time: point" and header.start_hours is not None:
+        return None
     return name
+
+
+def _told(header: Header) -> str:
+    """What a field that is no predictor is; one of our names needs the reason said."""
+    if canonical_name(header.name) is None:
+        return header.name
+    if header.level_type != "isobaricInhPa":
+        return f"{header.name} on {header.level_type}"
+    return f"{header.name} over {header.end_hours - (header.start_hours or 0.0):g} hours"
+
+
+def _place(header: Header) -> tuple[str, np.datetime64, float]:
+    return header.name, header.valid, header.level
 
 
 def _check_field(header: Header, grid: dict[str, np.ndarray], name: str, where: str) -> None:
@@ -123,6 +150,12 @@ def _check_field(header: Header, grid: dict[str, np.ndarray], name: str, where: 
         raise InputError(
             f"{where}: {name} is member {header.member} of an ensemble, expected one analysis or "
             "forecast; keep one member in the file"
+        )
+    means = _NOT_OF_AN_HOUR.get(header.stream) or _NOT_OF_AN_HOUR.get(header.kind)
+    if means is not None:
+        raise InputError(
+            f"{where}: {name} is {means} (stream '{header.stream}', type '{header.kind}'), "
+            "expected the weather of an hour; fetch hourly fields"
         )
     for axis, ours in grid.items():
         theirs = getattr(header, axis)
@@ -135,11 +168,12 @@ def _check_field(header: Header, grid: dict[str, np.ndarray], name: str, where: 
 
 
 def _sum(header: Header, values: np.ndarray, where: str) -> Sum:
-    # ERA5 (class ea) sums single hours, whether its messages say so or hold the step alone; other
-    # forecasts that hold the step alone sum from their start.
+    # ERA5 (class ea) sums single hours (its ensemble three), whether its messages say so or hold
+    # the step alone; other forecasts that hold the step alone sum from their start.
     start = header.start_hours
     if start is None:
-        start = header.end_hours - 1.0 if header.mars_class == "ea" else 0.0
+        length_hours = 3.0 if header.stream == "enda" else 1.0
+        start = header.end_hours - length_hours if header.mars_class == "ea" else 0.0
     length = np.timedelta64(round((header.end_hours - start) * 3600), "s")
     return Sum(header.valid - length, header.valid, values, where)
 

@@ -7,7 +7,9 @@ import numpy as np
 import xarray as xr
 
 from jaxrain.errors import InputError
+from jaxrain.weather.accumulation import Sum, hourly, runs_on
 from jaxrain.weather.netcdf import open_netcdf, whole_minutes
+from jaxrain.weather.valid_times import on_valid_times
 from jaxrain.weather.variables import VARIABLES, canonical_name, spell_units, to_canonical
 
 # What files call our dimensions: the store's old form, its new one, CF's and cfgrib's words.
@@ -18,6 +20,10 @@ DIMENSIONS = {
     "longitude": ("longitude", "lon"),
 }
 _PRESSURE_FACTORS = {"Pa": 0.01, "hPa": 1.0, "millibars": 1.0, "mbar": 1.0, "mb": 1.0}
+
+_HOUR = np.timedelta64(1, "h")
+_MINUTE = np.timedelta64(1, "m")
+_LAND_SPACING = 0.1  # degrees, of ERA5-Land
 
 
 def read_fields(
@@ -42,7 +48,8 @@ def read_fields(
             part = pick(name, array)
             if part is not None:
                 units = str(array.attrs.get("units", ""))
-                found[name] = part.copy(data=to_canonical(name, part.values, units, str(path)))
+                loaded = part.copy(data=to_canonical(name, part.values, units, str(path)))
+                found[name] = _single_hours(_there(loaded), name, path)
     return found
 
 
@@ -51,6 +58,7 @@ def read_axes(path: Path) -> tuple[dict[str, xr.DataArray], list[str]]:
     with open_netcdf(path) as dataset:
         predictors = _predictors(dataset, path)
         ours = {array.attrs["file_name"] for array in predictors.values()}
+        ours |= {str(dataset[axis].attrs.get("bounds")) for axis in dataset.coords}
         axes = {
             name: xr.DataArray(
                 np.broadcast_to(np.float32(0), array.shape), array.coords, array.dims
@@ -62,15 +70,18 @@ def read_axes(path: Path) -> tuple[dict[str, xr.DataArray], list[str]]:
 
 def _predictors(dataset: xr.Dataset, path: Path) -> dict[str, xr.DataArray]:
     found: dict[str, xr.DataArray] = {}
-    for file_name, array in _renamed(dataset).data_vars.items():
+    dataset = _renamed(dataset)
+    for file_name, array in dataset.data_vars.items():
         name = canonical_name(str(file_name))
-        if name is None:
-            continue
+        if name is None or (file_name != name and name in dataset.data_vars):
+            continue  # no predictor, or geopotential height beside the geopotential itself
         if name in found:
             raise InputError(
                 f"{path}: holds {name} twice, as {found[name].attrs['file_name']} and as "
                 f"{file_name}; keep one of them"
             )
+        if VARIABLES[name].cell_methods == "time: sum":
+            array = _with_starts(array, dataset, path)
         found[name] = _canonical_axes(array, name, path).assign_attrs(
             file_name=str(file_name), units=array.attrs.get("units", "")
         )
@@ -78,6 +89,10 @@ def _predictors(dataset: xr.Dataset, path: Path) -> dict[str, xr.DataArray]:
 
 
 def _renamed(dataset: xr.Dataset) -> xr.Dataset:
+    if {"forecast_reference_time", "forecast_period"} <= set(dataset.coords):
+        dataset = dataset.drop_vars("valid_time", errors="ignore").rename(
+            forecast_reference_time="time", forecast_period="step"
+        )
     present = {*dataset.dims, *dataset.coords}
     names = {
         alias: ours
@@ -91,7 +106,8 @@ def _renamed(dataset: xr.Dataset) -> xr.Dataset:
 def _canonical_axes(array: xr.DataArray, name: str, path: Path) -> xr.DataArray:
     if "expver" in array.dims:
         array = _merge_streams(array)
-    for dimension in ("number", "step", "realization", "height", "surface"):
+    array = on_valid_times(array, path)
+    for dimension in ("number", "realization", "height", "surface"):
         if array.sizes.get(dimension) == 1:
             array = array.isel({dimension: 0})
     for dimension in ("time", *(["level"] if VARIABLES[name].on_levels else [])):
@@ -115,6 +131,9 @@ def _canonical_axes(array: xr.DataArray, name: str, path: Path) -> xr.DataArray:
         array = array.assign_coords(level=_hectopascal(array["level"], path))
     coords = {dim: (dim, np.asarray(array[dim].values)) for dim in dims}
     coords["time"] = ("time", whole_minutes(coords["time"][1]))
+    for extra in ("base", "start"):
+        if extra in array.coords:
+            coords[extra] = ("time", np.asarray(array[extra].values))
     return xr.DataArray(array.variable, coords=coords, name=name)
 
 
@@ -133,3 +152,66 @@ def _merge_streams(array: xr.DataArray) -> xr.DataArray:
     for other in streams[1:]:
         merged = merged.fillna(other)
     return merged.assign_attrs(array.attrs)
+
+
+def _with_starts(array: xr.DataArray, dataset: xr.Dataset, path: Path) -> xr.DataArray:
+    """Adds the coordinate `start`, of the windows of sums, where the file says them (CF, 7.1)."""
+    name = dataset["time"].attrs.get("bounds") if "time" in array.dims else None
+    if name not in dataset.variables:
+        return array
+    bounds = dataset[name]
+    if bounds.dims[:1] != ("time",) or not np.issubdtype(bounds.dtype, np.datetime64):
+        raise InputError(f"{path}: {name} is no start and end of each time, expected CF's bounds")
+    windows = np.asarray(bounds.values)
+    if windows.shape[1:] != (2,) or (abs(windows[:, 1] - array["time"].values) > _MINUTE).any():
+        raise InputError(f"{path}: the windows of {name} do not end at their times; mend the file")
+    return array.assign_coords(start=("time", whole_minutes(windows[:, 0])))
+
+
+def _there(array: xr.DataArray) -> xr.DataArray:
+    """Without the pairs of start and step that no forecast had; they are filled with NaN."""
+    if "base" not in array.coords:
+        return array
+    rest = tuple(range(1, array.ndim))
+    return array.isel(time=~np.isnan(array.values).all(axis=rest))
+
+
+def _single_hours(array: xr.DataArray, name: str, path: Path) -> xr.DataArray:
+    """Rain as sums of single hours; other variables without the coordinates that told of sums."""
+    kept = array.drop_vars(["base", "start"], errors="ignore")
+    if VARIABLES[name].cell_methods != "time: sum":
+        return kept
+    ends = array["time"].values
+    starts = _window_starts(array, ends)
+    if (ends - starts == _HOUR).all():
+        return kept
+    sums = (
+        Sum(start, end, rain, f"{path}: {name}")
+        for start, end, rain in zip(
+            starts.astype("datetime64[s]"), ends.astype("datetime64[s]"), array.values, strict=True
+        )
+    )
+    hours = hourly(sums)
+    coords = {axis: array[axis].values for axis in ("latitude", "longitude")}
+    coords["time"] = np.array(sorted(hours)).astype("datetime64[ns]")
+    values = np.stack([hours[end] for end in sorted(hours)])
+    attributes = {**array.attrs, "summed": "differenced from longer sums"}
+    return xr.DataArray(values, coords, ("time", "latitude", "longitude"), name, attributes)
+
+
+def _window_starts(array: xr.DataArray, ends: np.ndarray) -> np.ndarray:
+    if "start" in array.coords:
+        return array["start"].values
+    # Where nothing says it: forecasts sum from their start or over each hour, and of analyses
+    # ERA5-Land's alone run on, from 00 UTC.
+    days = (ends - _MINUTE).astype("datetime64[D]").astype("datetime64[ns]")
+    since = array["base"].values if "base" in array.coords else days
+    running = runs_on(array.values, since, ends)
+    if running is None:
+        running = "base" not in array.coords and _spacing(array) == _LAND_SPACING
+    return since if running else ends - _HOUR
+
+
+def _spacing(array: xr.DataArray) -> float:
+    latitude = array["latitude"].values
+    return round(float(abs(latitude[-1] - latitude[0])) / max(len(latitude) - 1, 1), 4)

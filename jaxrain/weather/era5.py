@@ -1,8 +1,8 @@
 """Predictors of a GRIB or NetCDF file as one canonical Dataset.
 
-Canonical: dims (time, level, latitude, longitude); u, v [m s-1], t [K], r [%], z [m2 s-2] on
-levels in hPa; tp [mm] without levels, the sum of the hour that ends at its time; time in UTC;
-latitude descending, longitude ascending; float32.
+Canonical: dims (time, level, latitude, longitude); u, v [m s-1], t [K], r [%], q [kg kg-1],
+z [m2 s-2] on levels in hPa; tp [mm] without levels, the sum of the hour that ends at its time;
+time in UTC; latitude descending, longitude ascending; float32.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,6 +16,7 @@ import xarray as xr
 from jaxrain.errors import InputError
 from jaxrain.weather import coarse_grib, coarse_netcdf
 from jaxrain.weather.grib import read_headers
+from jaxrain.weather.humidity import relative_humidity
 from jaxrain.weather.levels import level_weights
 from jaxrain.weather.netcdf import file_kind
 from jaxrain.weather.region import Box, crop, upright
@@ -98,9 +99,10 @@ def read_coarse(
     path: str | Path,
     *,
     variables: Sequence[str],
-    levels: Sequence[int],
+    levels: Sequence[float],
     region: Box | None = None,
     interpolate_levels: bool = False,
+    derive_humidity: bool = False,
     partial: bool = False,
 ) -> xr.Dataset:
     """Reads predictors.
@@ -111,13 +113,16 @@ def read_coarse(
       levels: hPa, in the order that the result has.
       region: box to crop to; one cell around it is kept, so that its rim can be interpolated.
       interpolate_levels: makes a missing level from its neighbours, linear in log(pressure).
+      derive_humidity: makes r from q and t where the file has no r, at the wanted levels; the
+        attribute `derived_from` of r says so.
       partial: takes those of the variables that the file has, for files of one variable each that
         are merged later. Hours that one of them lacks are then NaN in it.
 
     Returns:
-      A canonical Dataset; the attribute `file_units` of a variable is what the file had. Without
-      `partial`, hours that lack a variable or level are left out, and the attribute
-      `incomplete_hours` lists them.
+      A canonical Dataset; the attribute `file_units` of a variable is what the file had. Hours
+      that lack a level of a variable are left out of it; without `partial`, hours that lack one of
+      the variables are left out of all. The attribute `incomplete_hours` lists what is left out
+      of all.
 
     Raises:
       InputError: the file is not whole, lacks a variable or level (named beside what it has), is
@@ -126,23 +131,25 @@ def read_coarse(
     path = Path(path)
     check_predictors(variables)
     has, read = _open(path)
-    present = [name for name in variables if name in has.levels]
-    lacking = [name for name in variables if name not in has.levels]
+    derived = derive_humidity and "r" in variables and _lacks_only_r(has)
+    present = [name for name in variables if name in has.levels or (name == "r" and derived)]
+    lacking = [name for name in variables if name not in present]
     if (lacking and not partial) or not present:
         raise InputError(
-            f"{path}: lacks {', '.join(lacking)}; it holds {has}; drop "
-            f"{'it' if len(lacking) == 1 else 'them'} from data.variables or add files with it"
+            f"{path}: lacks {', '.join(lacking)}; it holds {has}; {_remedy(has, lacking)}"
         )
+    loaded = [name for name in present if name in has.levels]
+    loaded += [name for name in ("q", "t") if derived and name not in loaded]
     weights = {
         name: level_weights(
             levels, has.levels[name], interpolate=interpolate_levels, what=f"{path}: {name}"
         )
-        for name in present
+        for name in loaded
         if on_levels(name)
     }
 
     def pick(name: str, array: xr.DataArray) -> xr.DataArray | None:
-        if name not in present:
+        if name not in loaded:
             return None
         if name in weights:
             array = array.isel(level=np.flatnonzero(weights[name].any(axis=0)))
@@ -152,10 +159,38 @@ def read_coarse(
     arrays = read(pick)
     for name, weight in weights.items():
         arrays[name] = _mix(arrays[name], weight[:, weight.any(axis=0)], levels)
-    return _joined(arrays, present, path, partial=partial)
+    _check_one_grid(arrays, path)
+    if derived:
+        arrays["r"] = _humidity(arrays["q"], arrays["t"])
+    return _joined(arrays, present, has, partial=partial)
 
 
-def _mix(array: xr.DataArray, weights: np.ndarray, levels: Sequence[int]) -> xr.DataArray:
+def _lacks_only_r(has: Inventory) -> bool:
+    if "r" in has.levels or "q" not in has.levels:
+        return False
+    if "t" not in has.levels:
+        raise InputError(
+            f"{has.path}: holds q without t, expected both in one file to make r; join the files, "
+            "or unset data.derive_humidity"
+        )
+    return True
+
+
+def _remedy(has: Inventory, lacking: Sequence[str]) -> str:
+    if list(lacking) == ["r"] and {"q", "t"} <= set(has.levels):
+        return "make r from q and t with data.derive_humidity=true"
+    them = "it" if len(lacking) == 1 else "them"
+    return f"drop {them} from data.variables or add files with it"
+
+
+def _humidity(q: xr.DataArray, t: xr.DataArray) -> xr.DataArray:
+    q, t = xr.align(q, t, join="inner")  # hours of both
+    values = relative_humidity(q.values, t.values, q["level"].values[:, None, None])
+    made = {"units": "%", "derived_from": f"q [{q.attrs.get('units', '')}], t"}
+    return xr.DataArray(values, q.coords, q.dims, "r", made)
+
+
+def _mix(array: xr.DataArray, weights: np.ndarray, levels: Sequence[float]) -> xr.DataArray:
     values = array.values
     mixed = np.empty((values.shape[0], len(levels), *values.shape[2:]), np.float32)
     for index, row in enumerate(weights):
@@ -172,13 +207,16 @@ def _mix(array: xr.DataArray, weights: np.ndarray, levels: Sequence[int]) -> xr.
 
 
 def _joined(
-    arrays: dict[str, xr.DataArray], names: Sequence[str], path: Path, *, partial: bool
+    arrays: dict[str, xr.DataArray], names: Sequence[str], has: Inventory, *, partial: bool
 ) -> xr.Dataset:
-    _check_one_grid(arrays, path)
+    path = has.path
     arrays = {name: _clean(name, _sorted_hours(arrays[name], name, path)) for name in names}
     times = [arrays[name]["time"].values for name in names]
     every = np.unique(np.concatenate(times))
     kept = every if partial else every[np.all([np.isin(every, each) for each in times], axis=0)]
+    every = np.unique(
+        np.concatenate([every, *(has.times[name] for name in names if name in has.times)])
+    )
     if kept.size == 0:
         raise InputError(
             f"{path}: no hour holds all of {', '.join(names)}; "
@@ -188,9 +226,7 @@ def _joined(
         {
             name: arrays[name]
             .reindex(time=kept)
-            .assign_attrs(
-                cf_attributes(name), file_units=str(arrays[name].attrs.get("units", "unknown"))
-            )
+            .assign_attrs(_told_of(arrays[name]), **cf_attributes(name))
             for name in names
         }
     )
@@ -198,6 +234,12 @@ def _joined(
     if lost.size:
         dataset.attrs["incomplete_hours"] = " ".join(np.datetime_as_string(lost, unit="m"))
     return dataset
+
+
+def _told_of(array: xr.DataArray) -> dict[str, str]:
+    """What the file said of a variable, beside the canonical attributes."""
+    kept = {key: array.attrs[key] for key in ("derived_from", "summed") if key in array.attrs}
+    return {**kept, "file_units": str(array.attrs.get("units", "unknown"))}
 
 
 def _check_one_grid(arrays: dict[str, xr.DataArray], path: Path) -> None:

@@ -197,7 +197,10 @@ def test_running_sums_of_other_forecasts_are_differenced(tmp_path):
     dataset = read_coarse(_file(tmp_path, *parts), variables=["tp"], levels=[])
     np.testing.assert_allclose(dataset.tp, 1000 * rain, atol=1e-3)
     with pytest.raises(InputError, match="tp is a sum over 3 hours that ends at"):
-        read_coarse(_file(tmp_path, parts[0], parts[2]), variables=["tp"], levels=[])
+        read_coarse(_file(tmp_path, parts[2]), variables=["tp"], levels=[])
+    gap = read_coarse(_file(tmp_path, parts[0], parts[2]), variables=["tp"], levels=[])
+    assert gap.sizes["time"] == 1
+    assert gap.attrs["incomplete_hours"] == "2022-06-01T03:00"
 
 
 def test_partial_takes_what_is_there_and_says_what_it_cannot(tmp_path):

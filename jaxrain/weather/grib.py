@@ -31,6 +31,8 @@ class Header:
       units: as ecCodes spells them.
       centre: of origin, for instance 'ecmf', or a number where ecCodes has no name.
       mars_class: ECMWF's class of data: 'ea' is ERA5; '' elsewhere.
+      stream: ECMWF's stream: 'oper', 'enda' (ERA5's ensemble), 'moda' (months); '' elsewhere.
+      kind: ECMWF's type of data: 'an', 'fc', 'es' (spread of an ensemble); '' elsewhere.
       member: number in an ensemble; 0 where there is none.
       level_type: for instance 'isobaricInhPa', 'surface'.
       level: hPa on pressure levels, else as written.
@@ -50,6 +52,8 @@ class Header:
     units: str
     centre: str
     mars_class: str
+    stream: str
+    kind: str
     member: int
     level_type: str
     level: float
@@ -128,6 +132,8 @@ def _header(path: Path, number: int, message: bytes, handle: int) -> Header:
         units=get("units", "unknown"),
         centre=get("centre"),
         mars_class=get("marsClass"),
+        stream=get("marsStream"),
+        kind=get("marsType"),
         member=int(get("number", "0")),
         level_type=level_type,
         level=level,

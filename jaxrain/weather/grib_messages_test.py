@@ -4,7 +4,7 @@ import pytest
 from jaxrain.errors import InputError
 from jaxrain.weather.grib import decode, read_headers
 from jaxrain.weather.grib_messages import messages
-from jaxrain.weather.made_grib_test import message
+from jaxrain.weather.made_grib_test import joined, message
 
 _FIELDS = [np.arange(12.0).reshape(3, 4) + 100 * k for k in range(3)]
 
@@ -51,27 +51,11 @@ def test_other_bytes_are_refused(tmp_path, content, words):
         messages(_file(tmp_path, content))
 
 
-def _join(first, second, *, shared):
-    """One message of two fields: the second's sections from `shared` on follow the first's."""
-
-    def sections(content):
-        found, position = [], 16
-        while content[position : position + 4] != b"7777":
-            length = int.from_bytes(content[position : position + 4], "big")
-            found.append(content[position : position + length])
-            position += length
-        return found
-
-    body = b"".join(sections(first))
-    body += b"".join(section for section in sections(second) if section[4] >= shared)
-    return first[:8] + (16 + len(body) + 4).to_bytes(8, "big") + body + b"7777"
-
-
 @pytest.mark.parametrize("shared", [3, 4])
 def test_second_field_of_a_message_is_not_hidden(tmp_path, shared):
     u = message(_FIELDS[0], kind="pl", level=500, shortName="u")
     v = message(_FIELDS[1], kind="pl", level=500, shortName="v")
-    path = _file(tmp_path, _join(u, v, shared=shared))
+    path = _file(tmp_path, joined(u, v, shared=shared))
     headers = read_headers(path)
     assert [(each.number, each.name) for each in headers] == [(1, "u"), (1, "v")]
     for header, field in zip(headers, _FIELDS, strict=False):
@@ -89,7 +73,7 @@ def test_bitmap_of_the_field_before_is_used_again(tmp_path):
     assert length == 6 + 2
     v[place - 4 : place - 4 + length] = b"\x00\x00\x00\x06\x06\xfe"
     v[8:16] = len(v).to_bytes(8, "big")
-    path = _file(tmp_path, _join(u, bytes(v), shared=4))
+    path = _file(tmp_path, joined(u, bytes(v), shared=4))
     second = decode(path, read_headers(path)[1])
     assert np.isnan(second[1, 2])
     np.testing.assert_allclose(np.delete(second, 6), np.delete(again, 6), atol=1e-4)
@@ -99,4 +83,14 @@ def test_damaged_section_is_refused(tmp_path):
     content = bytearray(message(_FIELDS[0]))
     content[16:20] = (1 << 20).to_bytes(4, "big")
     with pytest.raises(InputError, match="message 1 has a section of 1048576 bytes"):
+        messages(_file(tmp_path, bytes(content)))
+
+
+def test_bitmap_section_without_its_bitmap_is_refused(tmp_path):
+    content = bytearray(message(_FIELDS[0]))
+    place = content.index(b"\x00\x00\x00\x06\x06\xff")
+    del content[place + 5]
+    content[place : place + 4] = (5).to_bytes(4, "big")
+    content[8:16] = len(content).to_bytes(8, "big")
+    with pytest.raises(InputError, match="message 1 has a section of 5 bytes, expected 6 or more"):
         messages(_file(tmp_path, bytes(content)))

@@ -1,8 +1,6 @@
 import eccodes
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from jaxrain.errors import InputError
 from jaxrain.weather.grib import decode, read_headers, step_range
@@ -24,55 +22,6 @@ from jaxrain.weather.made_grib_test import message
 )
 def test_step_ranges_are_hours(text, hours):
     assert step_range(text) == hours
-
-
-def _scanned(field, *, i_negative, j_positive, consecutive, alternate):
-    """The order in which a scanning mode lists a field whose row 0 is north, column 0 west."""
-    if j_positive:
-        field = field[::-1]
-    if i_negative:
-        field = field[:, ::-1]
-    if consecutive:
-        field = field.T
-    field = field.copy()
-    if alternate:
-        field[1::2] = field[1::2, ::-1]
-    return field
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.booleans(), st.booleans(), st.booleans(), st.booleans(), st.integers(2, 5))
-def test_every_scanning_mode_gives_the_same_field(
-    tmp_path_factory, i_negative, j_positive, consecutive, alternate, columns
-):
-    field = np.arange(3.0 * columns).reshape(3, columns) ** 2
-    listed = _scanned(
-        field,
-        i_negative=i_negative,
-        j_positive=j_positive,
-        consecutive=consecutive,
-        alternate=alternate,
-    )
-    west, east = 10.0, 10.0 + columns - 1
-    content = message(
-        np.zeros((3, columns)),
-        latitude=(20.0, 22.0) if j_positive else (22.0, 20.0),
-        longitude=(east, west) if i_negative else (west, east),
-        iScansNegatively=int(i_negative),
-        jPointsAreConsecutive=int(consecutive),
-    )
-    handle = eccodes.codes_new_from_message(content)
-    eccodes.codes_set_values(handle, listed.ravel())
-    eccodes.codes_set(handle, "alternativeRowScanning", int(alternate))
-    path = tmp_path_factory.mktemp("scan") / "a.grib2"
-    path.write_bytes(eccodes.codes_get_message(handle))
-    eccodes.codes_release(handle)
-    (header,) = read_headers(path)
-    values = decode(path, header)
-    rows, places = np.argsort(-header.latitude), np.argsort(header.longitude)
-    np.testing.assert_allclose(values[rows][:, places], field, atol=1e-3)
-    np.testing.assert_allclose(np.sort(header.longitude), west + np.arange(columns), atol=1e-5)
-    np.testing.assert_allclose(np.sort(header.latitude), [20, 21, 22], atol=1e-5)
 
 
 def test_real_fields_agree_with_ecCodes_point_by_point(shared_data):

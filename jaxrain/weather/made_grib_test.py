@@ -9,13 +9,20 @@ def message(
     *,
     latitude: tuple[float, float] = (24.0, 22.0),
     longitude: tuple[float, float] = (112.0, 114.0),
+    shape: tuple[int, int] | None = None,
     **keys: object,
 ) -> bytes:
-    """A field [H, W] on a regular grid, row 0 at the first latitude; GRIB2 unless edition=1."""
+    """A field [H, W] on a regular grid, row 0 at the first latitude; GRIB2 unless edition=1.
+
+    Values in another order than rows first are listed as they are, with `shape` the grid's.
+    """
     edition = keys.pop("edition", 2)
     kind = keys.pop("kind", "sfc")
+    # These encoders want values that are there already; that of complex packing errs with them.
+    late = str(keys.get("packingType")).startswith(("grid_png", "grid_second_order"))
+    packing = keys.pop("packingType") if late else None
     handle = eccodes.codes_grib_new_from_samples(f"regular_ll_{kind}_grib{edition}")
-    rows, columns = values.shape
+    rows, columns = shape or values.shape
     grid = {
         "Ni": columns,
         "Nj": rows,
@@ -32,6 +39,9 @@ def message(
         for key, value in {**grid, **defaults, **keys}.items():
             eccodes.codes_set(handle, key, value)
         eccodes.codes_set_values(handle, np.asarray(values, float).ravel())
+        if late:
+            eccodes.codes_set(handle, "packingType", packing)
+            eccodes.codes_set_values(handle, np.asarray(values, float).ravel())
         return eccodes.codes_get_message(handle)
     finally:
         eccodes.codes_release(handle)
@@ -61,3 +71,39 @@ def cmpa_message(rain: np.ndarray, start: str = "2022060100", **keys: object) ->
         "stepRange": "0-1",
     }
     return message(rain, **{**local, **keys})
+
+
+def joined(first: bytes, second: bytes, *, shared: int) -> bytes:
+    """One message of two fields: the second's sections from `shared` on follow the first's."""
+
+    def sections(content):
+        found, position = [], 16
+        while content[position : position + 4] != b"7777":
+            length = int.from_bytes(content[position : position + 4], "big")
+            found.append(content[position : position + length])
+            position += length
+        return found
+
+    body = b"".join(sections(first))
+    body += b"".join(section for section in sections(second) if section[4] >= shared)
+    return first[:8] + (16 + len(body) + 4).to_bytes(8, "big") + body + b"7777"
+
+
+def scanned(
+    field: np.ndarray, *, i_negative: bool, j_positive: bool, consecutive: bool, alternate: bool
+) -> np.ndarray:
+    """The order in which a scanning mode lists a field whose row 0 is north, column 0 west.
+
+    WMO FM 92, flag table 3.4: columns from the east, rows from the south, columns before rows,
+    every other line backwards.
+    """
+    if j_positive:
+        field = field[::-1]
+    if i_negative:
+        field = field[:, ::-1]
+    if consecutive:
+        field = field.T
+    field = field.copy()
+    if alternate:
+        field[1::2] = field[1::2, ::-1]
+    return field

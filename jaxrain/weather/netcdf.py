@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from jaxrain.errors import InputError
+from jaxrain.weather.netcdf_classic import check_classic
 
 _SIGNATURES = {
     b"GRIB": "grib",
@@ -54,6 +55,10 @@ def open_netcdf(path: Path) -> Iterator[xr.Dataset]:
     Raises:
       InputError: the file is damaged, or its times and packing make no sense.
     """
+    with path.open("rb") as file:
+        classic = file.read(3) == b"CDF"
+    if classic:
+        check_classic(path)
     try:
         dataset = xr.open_dataset(path, engine="netcdf4", decode_timedelta=False)
     except (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -90,6 +90,15 @@ VARIABLES: dict[str, Variable] = {
             plausible=(-20.0, 180.0),  # ERA5 overshoots where the air is very cold
         ),
         Variable(
+            name="q",
+            long_name="specific humidity",
+            standard_name="specific_humidity",
+            units="kg kg-1",
+            factors={"kgkg-1": 1.0, "kg/kg": 1.0, "1": 1.0, "gkg-1": 1e-3, "g/kg": 1e-3},
+            aliases=("specific_humidity", "hus", "SPFH", "var133"),
+            plausible=(-1e-3, 0.06),  # packing and advection leave it a hair below zero
+        ),
+        Variable(
             name="z",
             long_name="geopotential",
             standard_name="geopotential",

@@ -64,8 +64,10 @@ def test_channels_are_variables_over_levels():
 
 
 def test_unknown_predictor_names_the_known():
-    with pytest.raises(InputError, match="'q' is no predictor, expected some of u, v, t, r, z, tp"):
-        check_predictors(["u", "q"])
+    with pytest.raises(
+        InputError, match="'w' is no predictor, expected some of u, v, t, r, q, z, tp"
+    ):
+        check_predictors(["u", "w"])
 
 
 def test_era5_has_37_levels_without_580():
