@@ -144,6 +144,8 @@ class DataConfig:
       interpolate_levels: makes a missing level from its neighbours, linear in log(pressure).
       region: box that both sides are cropped to, degrees; None keeps all.
       fine_variable: name of the rain in the fine files; None takes the only one.
+      fine_utc_offset_hours: how far the fine files' times run ahead of UTC: 8 for files that are
+        named in Beijing time. Splits and all else stay in UTC.
       splits: hours of training, validation and test.
       store: folder of the store.
       target: 'difference' learns fine minus interpolated coarse rain, 'direct' the rain itself.
@@ -170,6 +172,7 @@ class DataConfig:
     interpolate_levels: bool = False
     region: Region | None = None
     fine_variable: str | None = None
+    fine_utc_offset_hours: float = Field(default=0.0, ge=-14, le=14)
     splits: Splits = field(default_factory=Splits)
     store: str = "data/store"
     target: Literal["difference", "direct"] = "difference"
@@ -218,6 +221,7 @@ ARRAY_KEYS = (
     "interpolate_levels",
     "region",
     "fine_variable",
+    "fine_utc_offset_hours",
     "splits",
 )
 # What shapes only the statistics: `prepare` renews them without touching the arrays.

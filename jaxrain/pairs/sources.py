@@ -106,7 +106,12 @@ def make_canonical(source: Source, config: DataConfig) -> bool:
             if dataset.attrs.get("jaxrain_recipe") == recipe:
                 return False
     if source.role == "fine":
-        dataset = read_fine_file(source.path, variable=config.fine_variable, region=config.region)
+        dataset = read_fine_file(
+            source.path,
+            variable=config.fine_variable,
+            region=config.region,
+            utc_offset_hours=config.fine_utc_offset_hours,
+        )
     else:
         dataset = read_coarse(
             source.path,
@@ -149,7 +154,11 @@ def canonical_reader() -> Iterator[ReadHour]:
 def _reading(config: DataConfig, role: Role) -> dict[str, object]:
     region = asdict(config.region) if config.region else None
     if role == "fine":
-        return {"variable": config.fine_variable, "region": region}
+        return {
+            "variable": config.fine_variable,
+            "utc_offset_hours": config.fine_utc_offset_hours,
+            "region": region,
+        }
     return {
         "variables": config.variables,
         "levels": config.levels,

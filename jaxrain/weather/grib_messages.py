@@ -42,7 +42,9 @@ def each_message(path: Path) -> Iterator[tuple[int, bytes]]:
                     position += padding
                     continue
                 what = (
-                    "is not a GRIB file" if not number else f"has other bytes after message {number}"
+                    "is not a GRIB file"
+                    if not number
+                    else f"has other bytes after message {number}"
                 )
                 raise InputError(
                     f"{path}: {what} (byte {position}, expected 'GRIB'); fetch the file again"
@@ -96,21 +98,22 @@ def _whole(file: BinaryIO, head: bytes, left: int, number: int, path: Path) -> b
     return message
 
 
-def _split(message: bytes, number: int, path: Path) -> list[bytes]:
+def _split(message: bytes, number: int, path: Path) -> Iterator[bytes]:
     """One message for each field of a GRIB2 message (sections 2 to 7 may repeat, WMO FM 92)."""
     if message[7] == 1:
-        return [message]
-    indicator, sections, fields = message[:16], dict[int, bytes](), list[bytes]()
-    bitmap: bytes | None = None
+        yield message
+        return
+    view, sections, fields = memoryview(message), dict[int, memoryview](), list[dict]()
+    bitmap: memoryview | None = None
     position = 16
     while position < len(message) - 4:
-        length = int.from_bytes(message[position : position + 4], "big")
+        length = int.from_bytes(view[position : position + 4], "big")
         if length < 5 or position + length > len(message) - 4:
             raise InputError(
                 f"{path}: message {number} has a section of {length} bytes that leaves the "
                 "message: it is damaged; fetch the file again"
             )
-        section = message[position : position + length]
+        section = view[position : position + length]
         sections[section[4]] = section
         position += length
         if section[4] == 6:
@@ -119,8 +122,12 @@ def _split(message: bytes, number: int, path: Path) -> list[bytes]:
             elif section[5] not in (_NO_BITMAP, _BITMAP_OF_BEFORE):
                 bitmap = section
         if section[4] == 7:
-            body = b"".join(sections[key] for key in sorted(sections)) + _END
-            fields.append(indicator[:8] + (16 + len(body)).to_bytes(8, "big") + body)
+            fields.append(dict(sections))
     if not fields:
         raise InputError(f"{path}: message {number} holds no data section; fetch the file again")
-    return [message] if len(fields) == 1 else fields
+    if len(fields) == 1:
+        yield message
+        return
+    for field in fields:
+        body = b"".join(field[key] for key in sorted(field)) + _END
+        yield message[:8] + (16 + len(body)).to_bytes(8, "big") + body

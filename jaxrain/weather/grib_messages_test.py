@@ -1,9 +1,11 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from jaxrain.errors import InputError
 from jaxrain.weather.grib import decode, read_headers
-from jaxrain.weather.grib_messages import messages
+from jaxrain.weather.grib_messages import each_message, messages
 from jaxrain.weather.made_grib_test import message
 
 _FIELDS = [np.arange(12.0).reshape(3, 4) + 100 * k for k in range(3)]
@@ -100,3 +102,17 @@ def test_damaged_section_is_refused(tmp_path):
     content[16:20] = (1 << 20).to_bytes(4, "big")
     with pytest.raises(InputError, match="message 1 has a section of 1048576 bytes"):
         messages(_file(tmp_path, bytes(content)))
+
+
+def test_one_message_is_in_memory_at_a_time(tmp_path):
+    one = message(np.random.default_rng(0).random((300, 400)))
+    path = tmp_path / "many.grib"
+    path.write_bytes(one * 10)
+    tracemalloc.start()
+    try:
+        count = sum(1 for _ in each_message(path))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert count == 10
+    assert peak < 4 * len(one)
