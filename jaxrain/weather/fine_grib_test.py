@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import eccodes
@@ -153,3 +155,41 @@ def test_hours_of_one_file_are_put_in_order_and_their_grids_compared(tmp_path):
     shifted = cmpa_message(_RAIN, "2022060103", latitude=(24.1, 22.1))
     with pytest.raises(InputError, match="messages are on different grids"):
         read_fine_file(_file(tmp_path, early + shifted, "day.grib2"))
+
+
+_PEAK = """
+import resource, sys
+from types import SimpleNamespace
+from jaxrain.weather.fine_files import read_fine_file
+box = SimpleNamespace(north=25.28, south=22.0, west=110.0, east=117.0)
+dataset = read_fine_file(sys.argv[1], region=box)
+print(*dataset.rain.shape, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+@pytest.mark.slow
+def test_memory_is_of_one_message_whatever_a_whole_china_file_holds(tmp_path):
+    rain = np.round(np.random.default_rng(0).gamma(0.1, 3.0, (6000, 7000)), 1)
+    rain[:300] = 9999.0
+    grid = {"latitude": (59.99, 0.0), "longitude": (70.0, 139.99)}
+    packing = {"bitsPerValue": 16, "bitmapPresent": 1, "missingValue": 9999}
+    first = cmpa_message(rain, **grid, **packing)
+    peaks = {}
+    for hours in (1, 6):
+        path = tmp_path / f"china_{hours}.grib2"
+        with path.open("wb") as file:
+            for hour in range(hours):
+                handle = eccodes.codes_new_from_message(first)
+                eccodes.codes_set(handle, "dataTime", 100 * hour)
+                eccodes.codes_set(handle, "stepRange", "0-1")
+                file.write(eccodes.codes_get_message(handle))
+                eccodes.codes_release(handle)
+        command = [sys.executable, "-c", _PEAK, str(path)]
+        said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        *shape, peaks[hours] = map(int, said.split())
+        assert shape == [hours, 329, 701]
+        print(f"{hours} hours, {path.stat().st_size >> 20} MiB on disk: {peaks[hours]} MiB")
+        path.unlink()
+    crop_mib = 6 * 329 * 701 * 4 / 2**20
+    assert peaks[6] < peaks[1] + 8 * crop_mib
+    assert peaks[6] < 2048
