@@ -11,6 +11,7 @@ from typing import Literal
 
 import netCDF4
 import numpy as np
+import xarray as xr
 
 from jaxrain.errors import InputError
 from jaxrain.pairs.recipe import DataConfig
@@ -18,6 +19,7 @@ from jaxrain.weather.cf import write_netcdf
 from jaxrain.weather.era5 import read_coarse
 from jaxrain.weather.fine_files import read_fine_file
 from jaxrain.weather.netcdf import open_netcdf
+from jaxrain.weather.npy_files import EXTREMES, read_coarse_npy, read_fine_npy, scaling_files
 
 Role = Literal["fine", "coarse"]
 ReadHour = Callable[[Path, str, int], np.ndarray]
@@ -34,7 +36,7 @@ class Source:
       path: the input file.
       name: the input file's name, which selections match.
       canonical: its CF-NetCDF in the store.
-      sha256: of the input file.
+      sha256: of the input file; of a scaled .npy file, of it and the extremes of its scaling.
       size: of the input file, bytes.
     """
 
@@ -60,8 +62,10 @@ def find_files(config: DataConfig, role: Role) -> list[Path]:
             "data.root=PATH"
         )
     found = {path for glob in globs for path in _glob(root, glob) if path.is_file()}
-    # cfgrib and others leave their index files beside the data.
+    # cfgrib and others leave their index files beside the data, pipelines of arrays the extremes
+    # that they scaled by.
     found = {path for path in found if path.suffix != ".idx" and not path.name.startswith(".")}
+    found = {path for path in found if path.name not in EXTREMES}
     kept = {path for path in found if not _excluded(path, root, config.exclude)}
     if not kept:
         what = f"the {len(found)} that match are all excluded" if found else "no file matches"
@@ -81,7 +85,7 @@ def find_sources(config: DataConfig, roles: list[Role]) -> list[Source]:
     sources = []
     for role in roles:
         for path in find_files(config, role):
-            sha256 = _hash(path)
+            sha256 = _hash(path, config, role)
             name = f"{path.name}.{sha256[:8]}.nc"
             size = path.stat().st_size
             sources.append(Source(role, path, path.name, folder / role / name, sha256, size))
@@ -97,34 +101,51 @@ def make_canonical(source: Source, config: DataConfig) -> bool:
     Raises:
       InputError: the file can't be read, or lacks what the config asks for.
     """
-    recipe = json.dumps(
-        {"source_sha256": source.sha256, "reading": _reading(config, source.role)}, sort_keys=True
-    )
+    reading = _reading(config, source.role)
+    if _is_npy(source.path):
+        reading["npy"] = asdict(config.npy)
+    recipe = json.dumps({"source_sha256": source.sha256, "reading": reading}, sort_keys=True)
     # Files are renamed when whole, so one that is there is whole; was it made the same way?
     if source.canonical.exists():
         with open_netcdf(source.canonical) as dataset:
             if dataset.attrs.get("jaxrain_recipe") == recipe:
                 return False
-    if source.role == "fine":
-        dataset = read_fine_file(
-            source.path,
-            variable=config.fine_variable,
-            region=config.region,
-            utc_offset_hours=config.fine_utc_offset_hours,
-        )
-    else:
-        dataset = read_coarse(
-            source.path,
-            variables=config.variables,
-            levels=config.levels,
-            region=config.region,
-            interpolate_levels=config.interpolate_levels,
-            partial=True,
-        )
+    dataset = _read(source, config)
     source.canonical.parent.mkdir(parents=True, exist_ok=True)
     attributes = {"jaxrain_recipe": recipe, "source_file": source.name}
     write_netcdf(dataset, source.canonical, overwrite=True, attributes=attributes)
     return True
+
+
+def _read(source: Source, config: DataConfig) -> xr.Dataset:
+    if source.role == "fine":
+        offset = config.fine_utc_offset_hours
+        if _is_npy(source.path):
+            return read_fine_npy(
+                source.path, config.npy, region=config.region, utc_offset_hours=offset
+            )
+        return read_fine_file(
+            source.path,
+            variable=config.fine_variable,
+            region=config.region,
+            utc_offset_hours=offset,
+        )
+    if _is_npy(source.path):
+        return read_coarse_npy(
+            source.path,
+            config.npy,
+            variables=config.variables,
+            levels=config.levels,
+            region=config.region,
+        )
+    return read_coarse(
+        source.path,
+        variables=config.variables,
+        levels=config.levels,
+        region=config.region,
+        interpolate_levels=config.interpolate_levels,
+        partial=True,
+    )
 
 
 @contextmanager
@@ -182,6 +203,15 @@ def _excluded(path: Path, root: Path, globs: list[str]) -> bool:
     return any(fnmatch.fnmatch(name, glob) for name in names for glob in globs)
 
 
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _is_npy(path: Path) -> bool:
+    return path.suffix == ".npy"
+
+
+def _hash(path: Path, config: DataConfig, role: Role) -> str:
+    arrays = config.npy.fine if role == "fine" else config.npy.coarse
+    parts = [path, *(scaling_files(path, arrays) if _is_npy(path) else [])]
+    hashes = []
+    for part in parts:
+        with part.open("rb") as file:
+            hashes.append(hashlib.file_digest(file, "sha256").hexdigest())
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
