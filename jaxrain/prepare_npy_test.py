@@ -93,6 +93,22 @@ def test_the_store_holds_the_folders_hours(folders):
     assert audit["time_sources"] == {"name": 8}
 
 
+def test_of_a_repeated_hour_the_one_produced_last_is_taken_and_the_audit_says_so(folders):
+    first = sorted((folders / "hr").glob("Z_*.npy"))[2]
+    late = first.name.replace("_20220601", "_20220603").replace("_RT_", "_FRT_")
+    late = late.replace("PRE-20220603", "PRE-20220601")
+    np.save(first.with_name(late), 2 * _RAIN[2])
+    config = _config(folders)
+    _prepare(config)
+    (area,) = open_store(config.store, config).areas
+    assert len(area.hours) == 8
+    np.testing.assert_array_equal(area.fine(2), 2 * _RAIN[2, 0])
+    audit = json.loads((Path(config.store) / "audit.json").read_text())
+    (repeated,) = audit["reissued"]
+    assert (repeated["taken"], repeated["passed_over"]) == (late, first.name)
+    assert repeated["time"] == str(_HOURS[2].astype("datetime64[s]"))
+
+
 def test_a_second_run_finds_it_done_until_the_scaling_changes(folders):
     config = _config(folders)
     _prepare(config)
