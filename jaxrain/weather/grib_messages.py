@@ -108,12 +108,14 @@ def _split(message: bytes, number: int, path: Path) -> Iterator[bytes]:
     position = 16
     while position < len(message) - 4:
         length = int.from_bytes(view[position : position + 4], "big")
-        if length < 5 or position + length > len(message) - 4:
-            raise InputError(
-                f"{path}: message {number} has a section of {length} bytes that leaves the "
-                "message: it is damaged; fetch the file again"
-            )
         section = view[position : position + length]
+        # A length and a number; the bitmap's section says too which bitmap.
+        least = 6 if bytes(section[4:5]) == b"\x06" else 5
+        if length < least or position + length > len(message) - 4:
+            raise InputError(
+                f"{path}: message {number} has a section of {length} bytes, expected {least} or "
+                "more that lie within the message: it is damaged; fetch the file again"
+            )
         sections[section[4]] = section
         position += length
         if section[4] == 6:

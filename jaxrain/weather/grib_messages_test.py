@@ -104,6 +104,16 @@ def test_damaged_section_is_refused(tmp_path):
         messages(_file(tmp_path, bytes(content)))
 
 
+def test_bitmap_section_without_its_bitmap_is_refused(tmp_path):
+    content = bytearray(message(_FIELDS[0]))
+    place = content.index(b"\x00\x00\x00\x06\x06\xff")
+    del content[place + 5]
+    content[place : place + 4] = (5).to_bytes(4, "big")
+    content[8:16] = len(content).to_bytes(8, "big")
+    with pytest.raises(InputError, match="message 1 has a section of 5 bytes, expected 6 or more"):
+        messages(_file(tmp_path, bytes(content)))
+
+
 def test_one_message_is_in_memory_at_a_time(tmp_path):
     one = message(np.random.default_rng(0).random((300, 400)))
     path = tmp_path / "many.grib"
