@@ -8,6 +8,8 @@ import numpy as np
 from pydantic import ConfigDict, Field, field_validator, model_validator
 from pydantic.dataclasses import dataclass
 
+from jaxrain.weather.npy_layout import NpyFolders
+
 _STRICT = ConfigDict(extra="forbid")
 
 
@@ -146,6 +148,10 @@ class DataConfig:
         coarse file that holds no r.
       region: box that both sides are cropped to, degrees; None keeps all.
       fine_variable: name of the rain in the fine files; None takes the only one.
+      fine_utc_offset_hours: how far the fine files' times run ahead of UTC: 8 for files that are
+        named in Beijing time. Splits and all else stay in UTC.
+      npy: grid, channels and units of .npy files among `fine` and `coarse`;
+        `jaxrain.weather.npy_layout`.
       splits: hours of training, validation and test.
       store: folder of the store.
       target: 'difference' learns fine minus interpolated coarse rain, 'direct' the rain itself.
@@ -173,6 +179,8 @@ class DataConfig:
     derive_humidity: bool = False
     region: Region | None = None
     fine_variable: str | None = None
+    fine_utc_offset_hours: float = Field(default=0.0, ge=-14, le=14)
+    npy: NpyFolders = field(default_factory=NpyFolders)
     splits: Splits = field(default_factory=Splits)
     store: str = "data/store"
     target: Literal["difference", "direct"] = "difference"
@@ -222,6 +230,8 @@ ARRAY_KEYS = (
     "derive_humidity",
     "region",
     "fine_variable",
+    "fine_utc_offset_hours",
+    "npy",
     "splits",
 )
 # What shapes only the statistics: `prepare` renews them without touching the arrays.

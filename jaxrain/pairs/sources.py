@@ -21,6 +21,7 @@ from jaxrain.weather.era5 import read_coarse
 from jaxrain.weather.fine_files import read_fine_file
 from jaxrain.weather.guard import guarded
 from jaxrain.weather.netcdf import open_netcdf
+from jaxrain.weather.npy_files import EXTREMES, read_coarse_npy, read_fine_npy, scaling_files
 
 Role = Literal["fine", "coarse"]
 ReadHour = Callable[[Path, str, int], np.ndarray]
@@ -37,7 +38,7 @@ class Source:
       path: the input file.
       name: the input file's name, which selections match.
       canonical: its CF-NetCDF in the store.
-      sha256: of the input file.
+      sha256: of the input file; of a scaled .npy file, of it and the extremes of its scaling.
       size: of the input file, bytes.
     """
 
@@ -63,8 +64,10 @@ def find_files(config: DataConfig, role: Role) -> list[Path]:
             "data.root=PATH"
         )
     found = {path for glob in globs for path in _glob(root, glob) if path.is_file()}
-    # cfgrib and others leave their index files beside the data.
+    # cfgrib and others leave their index files beside the data, pipelines of arrays the extremes
+    # that they scaled by.
     found = {path for path in found if path.suffix != ".idx" and not path.name.startswith(".")}
+    found = {path for path in found if path.name not in EXTREMES}
     kept = {path for path in found if not _excluded(path, root, config.exclude)}
     if not kept:
         what = f"the {len(found)} that match are all excluded" if found else "no file matches"
@@ -88,7 +91,7 @@ def find_sources(config: DataConfig, roles: list[Role]) -> list[Source]:
 
 def source_of(role: Role, path: Path, config: DataConfig) -> Source:
     """An input file, hashed."""
-    sha256 = _hash(path)
+    sha256 = _hash(path, config, role)
     name = f"{path.name}.{sha256[:8]}.nc"
     canonical = Path(config.store) / "netcdf" / role / name
     return Source(role, path, path.name, canonical, sha256, path.stat().st_size)
@@ -132,21 +135,36 @@ def read_source(source: Source, config: DataConfig) -> xr.Dataset:
       InputError: the file can't be read, or lacks what the config asks for.
     """
     if source.role == "fine":
-        dataset = guarded(
-            read_fine_file, source.path, variable=config.fine_variable, region=config.region
-        )
-    else:
-        dataset = guarded(
-            read_coarse,
+        offset = config.fine_utc_offset_hours
+        if _is_npy(source.path):
+            return read_fine_npy(
+                source.path, config.npy, region=config.region, utc_offset_hours=offset
+            )
+        return guarded(
+            read_fine_file,
             source.path,
+            variable=config.fine_variable,
+            region=config.region,
+            utc_offset_hours=offset,
+        )
+    if _is_npy(source.path):
+        return read_coarse_npy(
+            source.path,
+            config.npy,
             variables=config.variables,
             levels=config.levels,
             region=config.region,
-            interpolate_levels=config.interpolate_levels,
-            derive_humidity=config.derive_humidity,
-            partial=True,
         )
-    return dataset
+    return guarded(
+        read_coarse,
+        source.path,
+        variables=config.variables,
+        levels=config.levels,
+        region=config.region,
+        interpolate_levels=config.interpolate_levels,
+        derive_humidity=config.derive_humidity,
+        partial=True,
+    )
 
 
 @contextmanager
@@ -175,6 +193,8 @@ def canonical_reader() -> Iterator[ReadHour]:
 
 def _recipe(source: Source, config: DataConfig) -> str:
     reading = reading_of(config, source.role)
+    if _is_npy(source.path):
+        reading["npy"] = asdict(config.npy)
     return json.dumps({"source_sha256": source.sha256, "reading": reading}, sort_keys=True)
 
 
@@ -182,7 +202,11 @@ def reading_of(config: DataConfig, role: Role) -> dict[str, object]:
     """What a canonical file depends on beside its input file."""
     region = asdict(config.region) if config.region else None
     if role == "fine":
-        return {"variable": config.fine_variable, "region": region}
+        return {
+            "variable": config.fine_variable,
+            "utc_offset_hours": config.fine_utc_offset_hours,
+            "region": region,
+        }
     return {
         "variables": config.variables,
         "levels": config.levels,
@@ -207,6 +231,15 @@ def _excluded(path: Path, root: Path, globs: list[str]) -> bool:
     return any(fnmatch.fnmatch(name, glob) for name in names for glob in globs)
 
 
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _is_npy(path: Path) -> bool:
+    return path.suffix == ".npy"
+
+
+def _hash(path: Path, config: DataConfig, role: Role) -> str:
+    arrays = config.npy.fine if role == "fine" else config.npy.coarse
+    parts = [path, *(scaling_files(path, arrays) if _is_npy(path) else [])]
+    hashes = []
+    for part in parts:
+        with part.open("rb") as file:
+            hashes.append(hashlib.file_digest(file, "sha256").hexdigest())
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()

@@ -160,7 +160,8 @@ def check_manifest(
     Raises:
       InputError: names the first key that differs.
     """
-    made, asked = manifest["config"], recipe_of(config)
+    # A store from before a key was there was made as the key's default says.
+    made, asked = recipe_of(DataConfig()) | manifest["config"], recipe_of(config)
     for key in keys:
         if made[key] != asked[key]:
             raise InputError(

@@ -1,7 +1,7 @@
 """Fields of GRIB files: what each says of itself, and its values, by ecCodes."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -11,7 +11,7 @@ import eccodes
 import numpy as np
 
 from jaxrain.errors import InputError
-from jaxrain.weather.grib_messages import messages
+from jaxrain.weather.grib_messages import each_message
 
 _Result = TypeVar("_Result")
 _LARGEST_SIDE = 100_000  # points; what damaged headers say beyond this would fill the memory
@@ -36,6 +36,7 @@ class Header:
       member: number in an ensemble; 0 where there is none.
       level_type: for instance 'isobaricInhPa', 'surface'.
       level: hPa on pressure levels, else as written.
+      parameter: discipline, category and number in GRIB2; zeros in GRIB1.
       base: start of the forecast, or time of the analysis, UTC, datetime64[s].
       valid: time the field is for; of a sum, the end, UTC, datetime64[s].
       start_hours: hours after `base` at which a sum begins; None for a single step, where the
@@ -57,6 +58,7 @@ class Header:
     member: int
     level_type: str
     level: float
+    parameter: tuple[int, int, int]
     base: np.datetime64
     valid: np.datetime64
     start_hours: float | None
@@ -67,16 +69,19 @@ class Header:
 
 
 def read_headers(path: Path) -> list[Header]:
-    """What each field of a file says of itself, in the file's order.
+    """All that `each_header` yields; the whole file lies in memory then."""
+    return list(each_header(path))
+
+
+def each_header(path: Path) -> Iterator[Header]:
+    """What each field of a file says of itself, in the file's order; one message is in memory.
 
     Raises:
       InputError: the file is not whole, a grid is not a regular latitude-longitude one, or
         ecCodes refuses a message; names the message.
     """
-    return [
-        _with_handle(path, number, message, partial(_header, path, number, message))
-        for number, message in messages(path)
-    ]
+    for number, message in each_message(path):
+        yield _with_handle(path, number, message, partial(_header, path, number, message))
 
 
 def decode(path: Path, header: Header) -> np.ndarray:
@@ -137,6 +142,11 @@ def _header(path: Path, number: int, message: bytes, handle: int) -> Header:
         member=int(get("number", "0")),
         level_type=level_type,
         level=level,
+        parameter=(
+            int(get("discipline", "0")),
+            int(get("parameterCategory", "0")),
+            int(get("parameterNumber", "0")),
+        ),
         base=_time(get("dataDate"), get("dataTime")),
         valid=_time(get("validityDate"), get("validityTime")),
         start_hours=start,
@@ -198,8 +208,9 @@ def _values(handle: int) -> np.ndarray:
     if size != rows * columns:
         raise ValueError(f"{size} values for {rows} x {columns} points")
     flat = eccodes.codes_get_values(handle)
-    if np.abs(flat).max() > -missing:
-        raise ValueError(f"values up to {np.abs(flat).max():.0e}")
+    largest = max(flat.max(), -flat.min())  # no copy: a whole-China field has 336 MB
+    if largest > -missing:
+        raise ValueError(f"values up to {largest:.0e}")
     by_column = bool(eccodes.codes_get(handle, "jPointsAreConsecutive"))
     values = flat.reshape((columns, rows) if by_column else (rows, columns))
     if eccodes.codes_get(handle, "alternativeRowScanning"):
@@ -209,5 +220,5 @@ def _values(handle: int) -> np.ndarray:
     if by_column:
         values = values.T
     if eccodes.codes_get(handle, "bitmapPresent"):
-        values = np.where(values == missing, np.nan, values)
+        values[values == missing] = np.nan
     return values

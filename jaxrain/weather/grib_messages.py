@@ -1,70 +1,96 @@
 """GRIB files, whole or not at all: walked byte by byte, before any reader is believed."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from jaxrain.errors import InputError
 
 _END = b"7777"
+_HEAD = 16  # bytes that hold the length in either edition
+_BLOCK = 1 << 16
 _NO_BITMAP, _BITMAP_OF_BEFORE = 255, 254
 
 
 def messages(path: Path) -> list[tuple[int, bytes]]:
+    """All that `each_message` yields; the whole file lies in memory then."""
+    return list(each_message(path))
+
+
+def each_message(path: Path) -> Iterator[tuple[int, bytes]]:
     """The messages of a file that is whole, GRIB2 messages of several fields split.
 
     ecCodes alone is no judge: cfgrib reads a truncated file as NaN, and readers without
     multi-field support see the first field only, which hides v behind u.
 
-    Returns:
+    Yields:
       One message a field, in the file's order, each with the number of the message in its file,
-      from 1.
+      from 1. No other message is in memory: whole-China rain has 84 MB an hour.
 
     Raises:
-      InputError: a message is cut off, isn't closed or isn't GRIB; names it.
+      InputError: a message is cut off, isn't closed or isn't GRIB; names it. What was yielded
+        before is of a file that is not whole.
     """
-    content = path.read_bytes()
-    found: list[tuple[int, bytes]] = []
-    position, number = 0, 0
-    while position < len(content):
-        if content[position : position + 4] != b"GRIB":
-            padding = len(content[position:]) - len(content[position:].lstrip(b"\0"))
-            if padding and number:
-                position += padding
-                continue
-            what = "is not a GRIB file" if not number else f"has other bytes after message {number}"
-            raise InputError(
-                f"{path}: {what} (byte {position}, expected 'GRIB'); fetch the file again"
-            )
-        number += 1
-        message = _whole(content, position, number, path)
-        found += [(number, field) for field in _split(message, number, path)]
-        position += _length(content, position)
-    if not found:
+    size, position, number = path.stat().st_size, 0, 0
+    with path.open("rb") as file:
+        while position < size:
+            file.seek(position)
+            head = file.read(_HEAD)
+            if head[:4] != b"GRIB":
+                padding = _zeros(file, position) if number else 0
+                if padding:
+                    position += padding
+                    continue
+                what = (
+                    "is not a GRIB file"
+                    if not number
+                    else f"has other bytes after message {number}"
+                )
+                raise InputError(
+                    f"{path}: {what} (byte {position}, expected 'GRIB'); fetch the file again"
+                )
+            number += 1
+            message = _whole(file, head, size - position, number, path)
+            position += len(message)
+            for field in _split(message, number, path):
+                yield number, field
+    if not number:
         raise InputError(f"{path}: is empty, expected GRIB messages; fetch the file again")
-    return found
 
 
-def _length(content: bytes, position: int) -> int:
-    head = content[position : position + 16]
-    if len(head) < 16:
-        return 16
+def _zeros(file: BinaryIO, position: int) -> int:
+    """How many bytes from `position` on are 0: some archives pad messages to blocks."""
+    file.seek(position)
+    count = 0
+    while block := file.read(_BLOCK):
+        zeros = len(block) - len(block.lstrip(b"\0"))
+        count += zeros
+        if zeros < len(block):
+            break
+    return count
+
+
+def _length(head: bytes) -> int:
+    if len(head) < _HEAD:
+        return _HEAD
     return int.from_bytes(head[8:16], "big") if head[7] == 2 else int.from_bytes(head[4:7], "big")
 
 
-def _whole(content: bytes, position: int, number: int, path: Path) -> bytes:
-    edition = content[position + 7] if position + 8 <= len(content) else 0
-    if edition not in (1, 2) and position + 8 <= len(content):
+def _whole(file: BinaryIO, head: bytes, left: int, number: int, path: Path) -> bytes:
+    """The message that begins with `head`, in a file with `left` bytes from there on."""
+    if len(head) >= 8 and head[7] not in (1, 2):
         raise InputError(
-            f"{path}: message {number} says GRIB edition {edition}, expected 1 or 2; "
+            f"{path}: message {number} says GRIB edition {head[7]}, expected 1 or 2; "
             "fetch the file again"
         )
-    end = position + _length(content, position)
-    if end > len(content):
+    length = _length(head)
+    if length > left:
         raise InputError(
-            f"{path}: message {number} is cut off: {end - len(content)} bytes are missing at the "
+            f"{path}: message {number} is cut off: {length - left} bytes are missing at the "
             "end; fetch the file again"
         )
-    message = content[position:end]
-    if len(message) < 16 or not message.endswith(_END):
+    message = head[:length] + file.read(max(length - len(head), 0))
+    if len(message) < _HEAD or not message.endswith(_END):
         raise InputError(
             f"{path}: message {number} does not end in '7777' after its {len(message)} bytes: it "
             "is damaged; fetch the file again"
@@ -72,18 +98,19 @@ def _whole(content: bytes, position: int, number: int, path: Path) -> bytes:
     return message
 
 
-def _split(message: bytes, number: int, path: Path) -> list[bytes]:
+def _split(message: bytes, number: int, path: Path) -> Iterator[bytes]:
     """One message for each field of a GRIB2 message (sections 2 to 7 may repeat, WMO FM 92)."""
     if message[7] == 1:
-        return [message]
-    indicator, sections, fields = message[:16], dict[int, bytes](), list[bytes]()
-    bitmap: bytes | None = None
+        yield message
+        return
+    view, sections, fields = memoryview(message), dict[int, memoryview](), list[dict]()
+    bitmap: memoryview | None = None
     position = 16
     while position < len(message) - 4:
-        length = int.from_bytes(message[position : position + 4], "big")
-        section = message[position : position + length]
+        length = int.from_bytes(view[position : position + 4], "big")
+        section = view[position : position + length]
         # A length and a number; the bitmap's section says too which bitmap.
-        least = 6 if section[4:5] == b"\x06" else 5
+        least = 6 if bytes(section[4:5]) == b"\x06" else 5
         if length < least or position + length > len(message) - 4:
             raise InputError(
                 f"{path}: message {number} has a section of {length} bytes, expected {least} or "
@@ -97,8 +124,12 @@ def _split(message: bytes, number: int, path: Path) -> list[bytes]:
             elif section[5] not in (_NO_BITMAP, _BITMAP_OF_BEFORE):
                 bitmap = section
         if section[4] == 7:
-            body = b"".join(sections[key] for key in sorted(sections)) + _END
-            fields.append(indicator[:8] + (16 + len(body)).to_bytes(8, "big") + body)
+            fields.append(dict(sections))
     if not fields:
         raise InputError(f"{path}: message {number} holds no data section; fetch the file again")
-    return [message] if len(fields) == 1 else fields
+    if len(fields) == 1:
+        yield message
+        return
+    for field in fields:
+        body = b"".join(field[key] for key in sorted(field)) + _END
+        yield message[:8] + (16 + len(body)).to_bytes(8, "big") + body

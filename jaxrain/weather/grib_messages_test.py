@@ -1,9 +1,11 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from jaxrain.errors import InputError
 from jaxrain.weather.grib import decode, read_headers
-from jaxrain.weather.grib_messages import messages
+from jaxrain.weather.grib_messages import each_message, messages
 from jaxrain.weather.made_grib_test import joined, message
 
 _FIELDS = [np.arange(12.0).reshape(3, 4) + 100 * k for k in range(3)]
@@ -94,3 +96,17 @@ def test_bitmap_section_without_its_bitmap_is_refused(tmp_path):
     content[8:16] = len(content).to_bytes(8, "big")
     with pytest.raises(InputError, match="message 1 has a section of 5 bytes, expected 6 or more"):
         messages(_file(tmp_path, bytes(content)))
+
+
+def test_one_message_is_in_memory_at_a_time(tmp_path):
+    one = message(np.random.default_rng(0).random((300, 400)))
+    path = tmp_path / "many.grib"
+    path.write_bytes(one * 10)
+    tracemalloc.start()
+    try:
+        count = sum(1 for _ in each_message(path))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert count == 10
+    assert peak < 4 * len(one)

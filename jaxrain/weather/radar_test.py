@@ -6,7 +6,6 @@ import xarray as xr
 
 from jaxrain.errors import InputError
 from jaxrain.weather.fine_files import read_fine_file
-from jaxrain.weather.radar import read_radar
 
 
 def _hour(**attrs):
@@ -38,7 +37,7 @@ def _hour(**attrs):
 def test_rows_run_from_north_to_south_in_km(tmp_path):
     plain = _hour(title="kept")
     plain.to_netcdf(tmp_path / "a.nc")
-    dataset = read_radar(tmp_path / "a.nc")
+    dataset = read_fine_file(tmp_path / "a.nc")
     np.testing.assert_array_equal(dataset.y, [2, 1, 0])
     np.testing.assert_array_equal(dataset.x, [0, 1, 2, 3])
     np.testing.assert_array_equal(dataset.rain[0], plain.precip[0, ::-1])
@@ -49,14 +48,14 @@ def test_rows_run_from_north_to_south_in_km(tmp_path):
 def test_region_takes_the_window_that_holds_its_points(tmp_path):
     _hour().to_netcdf(tmp_path / "a.nc")
     box = SimpleNamespace(south=50.005, north=50.03, west=10.01, east=10.05)
-    dataset = read_radar(tmp_path / "a.nc", region=box)
+    dataset = read_fine_file(tmp_path / "a.nc", region=box)
     np.testing.assert_array_equal(dataset.rain[0], [[9, 10], [5, 6]])
     far = SimpleNamespace(south=40, north=41, west=10.01, east=10.05)
     with pytest.raises(InputError, match=r"no point lies in the region.*covers 50 to 50\.02 N"):
-        read_radar(tmp_path / "a.nc", region=far)
+        read_fine_file(tmp_path / "a.nc", region=far)
     _hour().drop_vars(["lat", "lon"]).to_netcdf(tmp_path / "b.nc")
     with pytest.raises(InputError, match="projected grid without latitude and longitude"):
-        read_radar(tmp_path / "b.nc", region=box)
+        read_fine_file(tmp_path / "b.nc", region=box)
 
 
 def test_time_must_end_its_hour(tmp_path):
@@ -65,7 +64,19 @@ def test_time_must_end_its_hour(tmp_path):
     start_stamped["time_bnds"] = shifted
     start_stamped.to_netcdf(tmp_path / "a.nc")
     with pytest.raises(InputError, match="expected the hour that ends at its time"):
-        read_radar(tmp_path / "a.nc")
+        read_fine_file(tmp_path / "a.nc")
+
+
+def test_a_files_own_projection_is_kept_in_a_region_too(tmp_path):
+    dataset = _hour()
+    lambert = {"grid_mapping_name": "lambert_conformal_conic", "standard_parallel": 48.0}
+    dataset["precip"].attrs["grid_mapping"] = "projection"
+    dataset.assign(projection=((), 0, lambert)).to_netcdf(tmp_path / "a.nc")
+    box = SimpleNamespace(south=50.005, north=50.03, west=10.01, east=10.05)
+    for region in (None, box):
+        kept = read_fine_file(tmp_path / "a.nc", region=region)
+        assert kept["crs"].attrs == lambert
+        assert kept["rain"].attrs["grid_mapping"] == "crs"
 
 
 def test_unknown_lengths_are_refused(tmp_path):
@@ -73,7 +84,7 @@ def test_unknown_lengths_are_refused(tmp_path):
     dataset.y.attrs["units"] = "degrees"
     dataset.to_netcdf(tmp_path / "a.nc")
     with pytest.raises(InputError, match="y has units 'degrees', expected km or m"):
-        read_radar(tmp_path / "a.nc")
+        read_fine_file(tmp_path / "a.nc")
 
 
 def test_real_files_keep_every_value(shared_data):
