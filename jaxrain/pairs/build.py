@@ -22,6 +22,12 @@ from jaxrain.pairs.placement import BLOCK, cover
 from jaxrain.pairs.progress import watched
 from jaxrain.pairs.recipe import ARRAY_KEYS, DataConfig
 from jaxrain.pairs.sources import ReadHour, Source, canonical_reader, find_sources, make_canonical
+from jaxrain.pairs.static_maps import (
+    drop_other_arrays,
+    find_statics,
+    make_statics,
+    same_statics,
+)
 from jaxrain.pairs.statistics import share_beyond, tally_hours, training_statistics
 from jaxrain.pairs.store import (
     FORMAT,
@@ -62,16 +68,19 @@ def prepare(config: DataConfig, say: Say = print) -> Path:
         say(f"the embedded demo weather is under {config.root}")
         write_demo(config.root)
     sources = find_sources(config, ["fine"] if config.coarsen else ["fine", "coarse"])
+    statics = find_statics(config)
     made_from = _made_from(config, sources)
-    if _finished(path, config, made_from):
+    if _finished(path, config, made_from, statics):
         say(f"{path} is up to date")
         say(audit_table(json.loads((path / "audit.json").read_text(encoding="utf-8"))))
         return path
     for source in watched(sources, "files read", say):
         make_canonical(source, config)
     pairing = pair(config, sources)
+    trained = [(area, any(h.split == "train" for h in area.hours)) for area in pairing.areas]
+    beside = make_statics(path, config, statics, trained, say)
     _write_arrays(path, config, made_from, pairing, say)
-    manifest = _describe(config, sources, pairing) | {"made_from": made_from}
+    manifest = _describe(config, sources, pairing) | {"made_from": made_from} | beside
     store = Store(path, manifest, open_areas(path, manifest))
     tallies = tally_hours(store, config)
     manifest["statistics"] = training_statistics(store, config, tallies["train"])
@@ -79,6 +88,7 @@ def prepare(config: DataConfig, say: Say = print) -> Path:
     summary = audit(store, pairing, tallies)
     save_json(path / "audit.json", summary)
     save_json(path / "manifest.json", manifest)
+    drop_other_arrays(path, manifest)
     say(audit_table(summary))
     return path
 
@@ -98,11 +108,14 @@ def _made_from(config: DataConfig, sources: list[Source]) -> str:
     return hashlib.sha256(json.dumps([recipe, files], sort_keys=True).encode()).hexdigest()
 
 
-def _finished(path: Path, config: DataConfig, made_from: str) -> bool:
+def _finished(
+    path: Path, config: DataConfig, made_from: str, statics: list[dict[str, Any]]
+) -> bool:
     if not (path / "manifest.json").exists():
         return False
     manifest = read_manifest(path)
-    return manifest["made_from"] == made_from and manifest["config"] == recipe_of(config)
+    same = manifest["made_from"] == made_from and manifest["config"] == recipe_of(config)
+    return same and same_statics(manifest, statics)
 
 
 def _write_arrays(
