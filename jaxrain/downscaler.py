@@ -24,9 +24,9 @@ from jaxrain.ensembles.settings import SampleConfig
 from jaxrain.errors import InputError
 from jaxrain.pairs.cases import Case
 from jaxrain.pairs.inputs import beyond_training, input_cases
-from jaxrain.pairs.recipe import DataConfig
+from jaxrain.pairs.recipe import BESIDE_KEYS, DataConfig
 from jaxrain.pairs.scaling import Scaling
-from jaxrain.pairs.store import Area, open_areas, open_store, read_manifest
+from jaxrain.pairs.store import Area, open_areas, open_store, read_manifest, recipe_of
 from jaxrain.training.checkpoint import load_parameters, parameters_hash
 from jaxrain.training.network import define_network
 from jaxrain.weather.cf import with_conventions
@@ -190,6 +190,7 @@ def load(run: str | Path, overrides: Sequence[str] = ()) -> Downscaler:
             )
     config = load_config(run / "config.yaml", overrides)
     manifest = read_manifest(run)
+    _check_beside(run, manifest, config.data)
     init, apply = define_network(
         config.model, config.data, len(manifest["channels"]), config.train.precision
     )
@@ -204,6 +205,18 @@ def load(run: str | Path, overrides: Sequence[str] = ()) -> Downscaler:
         parameters_hash(weights),
         apply,
     )
+
+
+def _check_beside(run: Path, manifest: dict[str, Any], data: DataConfig) -> None:
+    """Two encodings, or two static fields, are as many channels: shapes alone would not tell."""
+    asked = recipe_of(data)
+    for key in BESIDE_KEYS:
+        trained, now = (recipe.get(key, []) for recipe in (manifest["config"], asked))
+        if trained != now:
+            raise InputError(
+                f"{run} was trained with data.{key}={trained}, the settings say {now}: leave "
+                f"data.{key} as {run / 'config.yaml'} has it"
+            )
 
 
 def _areas(run: Path, config: Config, manifest: dict[str, Any]) -> list[Area]:

@@ -52,7 +52,7 @@ def same_statics(manifest: dict[str, Any], found: list[dict[str, Any]]) -> bool:
     """Whether a manifest's static fields were made from what `find_statics` found now."""
     kept = manifest.get("static", [])
     return len(kept) == len(found) and all(
-        field | made == made for made, field in zip(kept, found, strict=True)
+        made | field == made for made, field in zip(kept, found, strict=True)
     )
 
 

@@ -14,6 +14,7 @@ from jaxrain.weather.region import crop, upright
 from jaxrain.weather.variables import spell_units
 
 _AXES = {"lat": "latitude", "lon": "longitude"}
+_HORIZONTAL = ("latitude", "longitude", "y", "x")
 _KILOMETRES = {"km": 1.0, "m": 1e-3}
 # Fill values that elevation models use and some files do not declare.
 _FILLS = (-9999.0, -99999.0, -32768.0)
@@ -71,8 +72,8 @@ def read_static(
         array = dataset[_choose(names, variable, path)]
         array = array.rename({a: b for a, b in _AXES.items() if a in (*array.dims, *array.coords)})
         units = str(array.attrs.get("units", ""))
-        for dim in [dim for dim in array.dims if array.sizes[dim] == 1]:
-            array = array.isel({dim: 0}, drop=True)
+        for dim in [dim for dim in array.dims if dim not in _HORIZONTAL]:
+            array = array.isel({dim: 0}, drop=True) if array.sizes[dim] == 1 else array
         if set(array.dims) == {"y", "x"}:
             return _projected(array, units, path)
         if set(array.dims) != {"latitude", "longitude"}:
