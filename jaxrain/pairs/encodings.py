@@ -29,9 +29,19 @@ def encode_position(names: Sequence[str], grid: Grid, area: str) -> np.ndarray:
     Raises:
       InputError: the grid is projected and doesn't know where its points lie.
     """
-    angles = [np.deg2rad(_degrees(grid, name, area)) for name in names if name in POSITIONS]
-    pairs = [f(angle) for angle in angles for f in (np.sin, np.cos)]
-    return np.stack(pairs, axis=-1).astype(np.float32) if pairs else np.empty((*grid.shape, 0), "f")
+    degrees = positions(names, grid, area)
+    codes = np.empty((*grid.shape, 2 * len(degrees)), np.float32)
+    for index, angle in enumerate(map(np.deg2rad, degrees)):
+        codes[..., 2 * index], codes[..., 2 * index + 1] = np.sin(angle), np.cos(angle)
+    return codes
+
+
+def positions(names: Sequence[str], grid: Grid, area: str) -> list[np.ndarray]:
+    """The angles of `encode_position` in degrees, each [H, W], [H, 1] or [1, W].
+
+    Args and errors as there.
+    """
+    return [_degrees(grid, name, area) for name in names if name in POSITIONS]
 
 
 def encode_time(names: Sequence[str], times: np.ndarray) -> np.ndarray:
@@ -51,8 +61,7 @@ def encode_time(names: Sequence[str], times: np.ndarray) -> np.ndarray:
 
 def _degrees(grid: Grid, name: str, area: str) -> np.ndarray:
     if not grid.projected:
-        axis = grid.y[:, None] if name == "latitude" else grid.x[None, :]
-        return np.broadcast_to(axis, grid.shape)
+        return grid.y[:, None] if name == "latitude" else grid.x[None, :]
     known = grid.latitude if name == "latitude" else grid.longitude
     if known is None or not np.isfinite(known).all():
         raise InputError(

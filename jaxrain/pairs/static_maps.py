@@ -11,7 +11,7 @@ import numpy as np
 from jaxrain.errors import InputError
 from jaxrain.grids.grid import Grid
 from jaxrain.grids.regrid import bilinear_at
-from jaxrain.pairs.encodings import encode_position
+from jaxrain.pairs.encodings import positions
 from jaxrain.pairs.recipe import DataConfig
 from jaxrain.pairs.statistics import Moments, merge, moments
 from jaxrain.pairs.store import save_array
@@ -83,7 +83,7 @@ def make_statics(
     """
     areas = list(areas)
     for area, _ in areas:
-        encode_position(config.encodings, area.fine_grid, area.name)
+        positions(config.encodings, area.fine_grid, area.name)  # known, or it says so
     described = [_make_static(store, config, about, areas, say) for about in found]
     return {"static": described} if described else {}
 
