@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxrain.errors import InputError
 from jaxrain.grids.grid import Grid
 from jaxrain.pairs.encodings import encode_position
 from jaxrain.pairs.recipe import DataConfig
@@ -37,7 +38,11 @@ class StaticMap:
     high: float
 
     def scaled(self, origin: tuple[int, int], shape: tuple[int, int]) -> np.ndarray:
-        """The window of `shape` that starts at `origin`, in the network's units, float32."""
+        """The window of `shape` that starts at `origin`, in the network's units, float32.
+
+        Raises:
+          InputError: the array is gone.
+        """
         (y, x), (height, width) = origin, shape
         values = np.asarray(_open(str(self.path))[y : y + height, x : x + width])
         return (values - np.float32(self.low)) / np.float32(
@@ -95,4 +100,10 @@ def place_maps(
 # By the path alone: a path of a static field holds a hash of what it was made from.
 @functools.lru_cache(maxsize=256)
 def _open(path: str) -> np.ndarray:
-    return np.load(path, mmap_mode="r", allow_pickle=False)
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise InputError(
+            f"{path} is gone, the static field of a store or a run: run prepare again, or copy it "
+            "from where it is"
+        ) from None

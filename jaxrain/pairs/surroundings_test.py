@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from jaxrain.errors import InputError
 from jaxrain.grids.grid import Grid
 from jaxrain.pairs.encodings import encode_time
 from jaxrain.pairs.loader import training_batches
@@ -38,6 +39,12 @@ def test_a_field_that_never_varies_is_zero(tmp_path):
     np.save(tmp_path / "flat.npy", np.full(GRID.shape, 5, np.float32))
     flat = StaticMap("flat", tmp_path / "flat.npy", 5.0, 5.0)
     np.testing.assert_array_equal(flat.scaled((0, 0), (3, 3)), 0)
+
+
+def test_an_array_that_is_gone_is_named(terrain):
+    terrain.path.unlink()
+    with pytest.raises(InputError, match=r"terrain\.npy is gone, the static field"):
+        place_maps([terrain], [], GRID, (0, 0), "area0")
 
 
 def test_nothing_declared_is_nothing(terrain):
