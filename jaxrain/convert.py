@@ -152,6 +152,7 @@ def _settings(
     from pydantic import ValidationError
 
     from jaxrain.config import find_config, first_difference, load_config
+    from jaxrain.pairs.surroundings import condition_channels
     from jaxrain.training.recognise import (
         network_shapes,
         recognise_network,
@@ -204,11 +205,13 @@ def _settings(
         f"attn_res={list(model.attn_res)}, {in_channels} input channels"
     )
     names = channel_names(config.data.variables, config.data.levels)
-    predictors = len(names) * len(config.data.interpolations)
+    predictors = condition_channels(config.data, len(names))
     if predictors != in_channels - 1:
+        beside = " with data.static and data.encodings"
         message = (
             f"the network takes {in_channels - 1} predictors, data.variables, data.levels and "
-            f"data.interpolations make {predictors}"
+            f"data.interpolations{beside if config.data.static or config.data.encodings else ''} "
+            f"make {predictors}"
         )
         if file is not None:
             raise InputError(f"{path}: downs.0.weight: {message}; mend section data of {file}")

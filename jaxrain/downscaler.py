@@ -24,8 +24,9 @@ from jaxrain.ensembles.settings import SampleConfig
 from jaxrain.errors import InputError
 from jaxrain.pairs.cases import Case
 from jaxrain.pairs.inputs import beyond_training, input_cases
+from jaxrain.pairs.recipe import BESIDE_KEYS, DataConfig
 from jaxrain.pairs.scaling import Scaling
-from jaxrain.pairs.store import Area, open_areas, open_store, read_manifest
+from jaxrain.pairs.store import Area, open_areas, open_store, read_manifest, recipe_of
 from jaxrain.training.checkpoint import load_parameters, parameters_hash
 from jaxrain.training.network import define_network
 from jaxrain.weather.cf import with_conventions
@@ -113,7 +114,9 @@ class Downscaler:
         key = dataclasses.replace(config, members=1, seed=0)
         if key not in self._programs:
             scaling = Scaling.from_manifest(self.manifest, self.config.data)
-            self._programs[key] = make_downscale(self.apply, scaling, self.config.diffusion, config)
+            self._programs[key] = make_downscale(
+                self.apply, scaling, self.config.diffusion, config, self.config.data.encodings
+            )
         canvas = canvas_of(case, self.config.data, config)
         return partial(draw, self._programs[key], self.weights, case, canvas, config)
 
@@ -153,6 +156,7 @@ class Downscaler:
             "checkpoint": self.checkpoint,
             "network": hashlib.sha256(json.dumps(network, sort_keys=True).encode()).hexdigest(),
             "input": _hash_cases(cases),
+            **_beside(data, self.manifest),
             **{name: str(value) for name, value in settings.items() if name not in _FREE},
         }
 
@@ -186,6 +190,7 @@ def load(run: str | Path, overrides: Sequence[str] = ()) -> Downscaler:
             )
     config = load_config(run / "config.yaml", overrides)
     manifest = read_manifest(run)
+    _check_beside(run, manifest, config.data)
     init, apply = define_network(
         config.model, config.data, len(manifest["channels"]), config.train.precision
     )
@@ -200,6 +205,18 @@ def load(run: str | Path, overrides: Sequence[str] = ()) -> Downscaler:
         parameters_hash(weights),
         apply,
     )
+
+
+def _check_beside(run: Path, manifest: dict[str, Any], data: DataConfig) -> None:
+    """Two encodings, or two static fields, are as many channels: shapes alone would not tell."""
+    asked = recipe_of(data)
+    for key in BESIDE_KEYS:
+        trained, now = (recipe.get(key, []) for recipe in (manifest["config"], asked))
+        if trained != now:
+            raise InputError(
+                f"{run} was trained with data.{key}={trained}, the settings say {now}: leave "
+                f"data.{key} as {run / 'config.yaml'} has it"
+            )
 
 
 def _areas(run: Path, config: Config, manifest: dict[str, Any]) -> list[Area]:
@@ -218,6 +235,16 @@ def _changed(config: SampleConfig, changes: dict[str, Any]) -> SampleConfig:
         first = error.errors(include_url=False)[0]
         name = first["loc"][0] if first["loc"] else "sample"
         raise InputError(f"{name}={first['input']!r}: {first['msg']}") from None
+
+
+def _beside(data: DataConfig, manifest: dict[str, Any]) -> dict[str, str]:
+    """What a fingerprint says of static fields and encodings; nothing where there are none."""
+    static = json.dumps(manifest.get("static", []), sort_keys=True)
+    known = {
+        "static fields": hashlib.sha256(static.encode()).hexdigest() if data.static else "",
+        "encodings": ", ".join(data.encodings),
+    }
+    return {name: text for name, text in known.items() if text}
 
 
 def _hash_cases(cases: Sequence[Case]) -> str:

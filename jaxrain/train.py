@@ -203,8 +203,8 @@ def _check_run(run: "Path", config: "Config", store: "Store") -> None:
     if not (run / "manifest.json").is_file():
         return  # a converted run has no statistics before it goes on
     kept = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
-    for name in ("channels", "statistics"):
-        if kept[name] != store.manifest[name]:
+    for name in ("channels", "statistics", "static"):
+        if kept.get(name) != store.manifest.get(name):
             raise InputError(
                 f"{run} was begun with a store of other {name} than {store.path} has now; "
                 "give another train.run=FOLDER, or the store that it was begun with"

@@ -152,7 +152,13 @@ def _try(downscaler: "Downscaler", setting: Any, cases: "Sequence[Case]", member
     from jaxrain.validation import draw, score, spread_skill
 
     scaling = Scaling.from_manifest(downscaler.manifest, downscaler.config.data)
-    program = make_downscale(downscaler.apply, scaling, downscaler.config.diffusion, setting)
+    program = make_downscale(
+        downscaler.apply,
+        scaling,
+        downscaler.config.diffusion,
+        setting,
+        downscaler.config.data.encodings,
+    )
     compiled, seconds, drawn = set(), [], []
     for case in cases:
         shapes = (case.canvas.lattice, case.coarse.shape)

@@ -15,6 +15,7 @@ from jaxrain.ensembles.noise import minutes_since_epoch
 from jaxrain.grids.regrid import bilinear_matrix
 from jaxrain.pairs.scaling import RAIN_CHANNEL
 from jaxrain.pairs.store import Area, Store
+from jaxrain.pairs.surroundings import place_maps
 from jaxrain.training.network import Apply
 from jaxrain.training.picture import save_picture
 from jaxrain.verification.points import fair_crps
@@ -63,7 +64,9 @@ def make_validation(
         return None
     members = config.train.validation_members
     sample = dataclasses.replace(config.sample, steps=config.train.validation_steps)
-    downscale = make_downscale(apply, store.scaling(config.data), config.diffusion, sample)
+    downscale = make_downscale(
+        apply, store.scaling(config.data), config.diffusion, sample, config.data.encodings
+    )
 
     def validate(step: int, weights: Any) -> dict[str, float]:
         # One copy of the weights: a few small chains are not worth a collective.
@@ -151,6 +154,7 @@ def _case(config: Config, channels: list[str], area: Area, hour: int) -> Case:
         origin=(row, column),
         tile=tile,
         overlap=overlap,
+        maps=place_maps(area.statics, config.data.encodings, fine, (row, column), area.name),
     )
     bilinear = np.full((height, width), np.nan, np.float32)
     if RAIN_CHANNEL in channels:

@@ -6,7 +6,7 @@ moves the whole canvas. Neighbouring tiles thus agree at every step, and the end
 The chain is one compiled program, from coarse fields in physical units to rain in mm.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -27,7 +27,8 @@ from jaxrain.ensembles.settings import SampleConfig
 from jaxrain.errors import InputError
 from jaxrain.grids.grid import Grid
 from jaxrain.grids.tiling import Lattice
-from jaxrain.pairs.conditioning import condition_fields
+from jaxrain.pairs.conditioning import condition_fields, with_surroundings
+from jaxrain.pairs.encodings import encode_time
 from jaxrain.pairs.interpolation import interpolation_matrices
 from jaxrain.pairs.scaling import Scaling, decode_target, target_bounds
 
@@ -41,12 +42,14 @@ class Canvas:
       weights_y: rows of the interpolation matrices at the canvas's rows, [I, Hp, k].
       weights_x: likewise for columns, [I, Wp, l].
       origin: row and column of the first pixel in the area's grid, which noise is indexed by.
+      maps: static fields and position in the network's units, [Hp, Wp, M]; None for none.
     """
 
     lattice: Lattice
     weights_y: NDArray[np.float32]
     weights_x: NDArray[np.float32]
     origin: tuple[int, int]
+    maps: NDArray[np.float32] | None = None
 
 
 def make_canvas(
@@ -57,6 +60,7 @@ def make_canvas(
     origin: tuple[int, int] = (0, 0),
     tile: int,
     overlap: int,
+    maps: NDArray[np.float32] | None = None,
 ) -> Canvas:
     """Lays tiles over a fine grid and finds its interpolation from the coarse one.
 
@@ -67,6 +71,7 @@ def make_canvas(
       origin: row and column of `fine`'s first point in its area's grid.
       tile: edge of a tile [pixels].
       overlap: pixels shared by neighbouring tiles.
+      maps: static fields and position at `fine`'s points in the network's units, [H, W, M].
 
     Raises:
       InputError: `fine` reaches more than half a cell beyond `coarse`.
@@ -81,7 +86,10 @@ def make_canvas(
         return np.pad(weights, ((0, 0), (0, beyond), (0, 0)), mode="edge").astype(np.float32)
 
     height, width = lattice.canvas
-    return Canvas(lattice, padded(matrices.y, height), padded(matrices.x, width), origin)
+    if maps is not None:
+        beyond = (height - maps.shape[0], width - maps.shape[1])
+        maps = np.pad(maps, ((0, beyond[0]), (0, beyond[1]), (0, 0)), mode="edge")
+    return Canvas(lattice, padded(matrices.y, height), padded(matrices.x, width), origin, maps)
 
 
 def make_downscale(
@@ -89,14 +97,17 @@ def make_downscale(
     scaling: Scaling,
     diffusion: DiffusionConfig,
     config: SampleConfig,
+    encodings: Sequence[str] = (),
 ) -> Callable[..., jax.Array]:
     """Builds the compiled chain of a network: coarse fields in, rain out.
 
     Args:
-      apply: the network, apply(parameters, x [B, H, W, C + 1], s [B, 1]) -> [B, H, W, 1], pure.
+      apply: the network, apply(parameters, x [B, H, W, C + 1], s [B, 1]) -> [B, H, W, 1], pure;
+        C counts what is known beside the weather too.
       scaling: of the store that it was trained on.
       diffusion: the process that it was trained in.
       config: sampler, steps, batch; `seed` is the default one.
+      encodings: that it was trained with; those of the time are made from the minutes.
 
     Returns:
       `downscale(parameters, canvas, coarse, members, minutes, seed=None) -> rain`:
@@ -137,6 +148,8 @@ def make_downscale(
         weights_x: jax.Array,
         coarse: jax.Array,
         origin: jax.Array,
+        maps: jax.Array | None,
+        clock: jax.Array | None,
         members: jax.Array,
         minutes: jax.Array,
         seed: jax.Array,
@@ -161,7 +174,18 @@ def make_downscale(
                 size = (1, lattice.tile, lattice.tile, channels)
                 return jax.lax.dynamic_slice(condition, (i, *at, 0), size)[0]
 
-            return denoiser(network, jax.vmap(cut)(item, corner), diffusion)(x, s)
+            def cut_map(at: jax.Array) -> jax.Array:
+                assert maps is not None
+                size = (lattice.tile, lattice.tile, maps.shape[-1])
+                return jax.lax.dynamic_slice(maps, (*at, 0), size)
+
+            # Maps join tile by tile: every item on the canvas shares them.
+            tiles = with_surroundings(
+                jax.vmap(cut)(item, corner),
+                None if maps is None else jax.vmap(cut_map)(corner),
+                None if clock is None else clock[item],
+            )
+            return denoiser(network, tiles, diffusion)(x, s)
 
         def noise(k: ArrayLike) -> jax.Array:
             k = jnp.asarray(k)
@@ -181,12 +205,16 @@ def make_downscale(
         minutes: ArrayLike,
         seed: int | None = None,
     ) -> jax.Array:
+        minutes = np.asarray(minutes, np.int32)
+        clock = encode_time(encodings, minutes.astype("datetime64[m]"))
         return chain(
             parameters,
             canvas.weights_y,
             canvas.weights_x,
             jnp.asarray(coarse, jnp.float32),
             jnp.asarray(canvas.origin, jnp.int32),
+            None if canvas.maps is None else jnp.asarray(canvas.maps),
+            jnp.asarray(clock) if clock.size else None,
             jnp.asarray(members, jnp.int32),
             jnp.asarray(minutes, jnp.int32),
             jnp.uint32(config.seed if seed is None else seed),

@@ -11,7 +11,7 @@ from jaxrain.ensembles.canvas import items_at_once, make_canvas, make_downscale
 from jaxrain.ensembles.settings import SampleConfig
 from jaxrain.errors import InputError
 from jaxrain.grids.grid import Grid
-from jaxrain.pairs.scaling import Scaling
+from jaxrain.pairs.scaling import Scaling, decode_target
 
 SCALING = Scaling(
     channels=("t500", "tp"),
@@ -44,9 +44,15 @@ def smooth(parameters, x, s):
     )
 
 
-def canvas(fine=FINE, origin=(0, 0), tile=32, overlap=8):
+def canvas(fine=FINE, origin=(0, 0), tile=32, overlap=8, maps=None):
     return make_canvas(
-        fine, COARSE, interpolations=["bilinear"], origin=origin, tile=tile, overlap=overlap
+        fine,
+        COARSE,
+        interpolations=["bilinear"],
+        origin=origin,
+        tile=tile,
+        overlap=overlap,
+        maps=maps,
     )
 
 
@@ -111,6 +117,31 @@ def test_a_window_at_a_tile_edge_meets_the_noise_of_the_whole():
     whole = draw(smooth, canvas(overlap=0), coarse, [0])
     window = canvas(FINE.window(32, 32, 28, 43), origin=(32, 32), overlap=0)
     np.testing.assert_allclose(draw(smooth, window, coarse, [0]), whole[:, 32:, 32:], atol=1e-3)
+
+
+def each_point(parameters, x, s):
+    """A network without neighbours, told by all that is beside the weather."""
+    predictors = len(SCALING.channels)
+    beside = x[..., predictors:-1]
+    weights = jnp.arange(1.0, 1 + beside.shape[-1])
+    return jnp.tanh(beside @ weights)[..., None] / 4
+
+
+@pytest.mark.parametrize(("tile", "overlap", "batch"), [(32, 8, 4), (80, 20, 100)])
+def test_each_tile_sees_its_places_maps_and_its_items_hour(tile, overlap, batch):
+    maps = np.random.default_rng(3).normal(size=(*FINE.shape, 2)).astype(np.float32)
+    minutes = np.asarray([6 * 60, 9 * 60])  # of 1970-01-01, UTC
+    where = canvas(tile=tile, overlap=overlap, maps=maps)
+    config = SampleConfig(steps=2, batch=batch)
+    downscale = make_downscale(each_point, SCALING, PROCESS, config, ["hour_of_day"])
+    coarse = coarse_fields(2)
+    rain = np.asarray(downscale(jnp.float32(1), where, coarse, [0, 0], minutes))
+    clock = np.asarray([[1, 0], [np.sqrt(0.5), -np.sqrt(0.5)]])
+    told = maps @ [1, 2] + (clock @ [3, 4])[:, None, None]
+    height, width = FINE.shape
+    bilinear = where.weights_y[0, :height] @ coarse[:, 1] @ where.weights_x[0, :width].T
+    expected = decode_target(SCALING, jnp.asarray(np.tanh(told) / 4), jnp.asarray(bilinear))
+    np.testing.assert_allclose(rain, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_a_domain_smaller_than_a_tile_works():

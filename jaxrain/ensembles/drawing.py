@@ -12,6 +12,7 @@ from jaxrain.ensembles.noise import minutes_since_epoch
 from jaxrain.ensembles.settings import SampleConfig
 from jaxrain.pairs.cases import Case
 from jaxrain.pairs.recipe import DataConfig
+from jaxrain.pairs.surroundings import place_maps
 
 
 class Item(NamedTuple):
@@ -25,7 +26,8 @@ def canvas_of(case: Case, data: DataConfig, config: SampleConfig) -> Canvas:
     """The canvas of a case, as the data's interpolations and patch and the sample's tiles say.
 
     Raises:
-      InputError: the tiles do not advance, or the predictors do not cover the case.
+      InputError: the tiles do not advance, the predictors do not cover the case, or its position
+        is asked for and not known.
     """
     tile, overlap = config.tiling(data.patch)
     return make_canvas(
@@ -35,6 +37,7 @@ def canvas_of(case: Case, data: DataConfig, config: SampleConfig) -> Canvas:
         origin=case.origin,
         tile=tile,
         overlap=overlap,
+        maps=place_maps(case.statics, data.encodings, case.fine_grid, case.origin, case.area),
     )
 
 

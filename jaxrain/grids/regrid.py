@@ -25,15 +25,43 @@ def bilinear_matrix(source: np.ndarray, target: np.ndarray) -> np.ndarray:
       ValueError: fewer than 2 source points, not monotonic, or a target too far outside.
     """
     ascending, flipped = _ascending(source)
-    inside = _inside(ascending, target)
-    upper = np.clip(np.searchsorted(ascending, inside, side="right"), 1, len(ascending) - 1)
-    left, right = ascending[upper - 1], ascending[upper]
-    fraction = (inside - left) / (right - left)
-    weights = np.zeros((len(inside), len(ascending)))
-    rows = np.arange(len(inside))
+    upper, fraction = _between(ascending, target)
+    weights = np.zeros((len(upper), len(ascending)))
+    rows = np.arange(len(upper))
     weights[rows, upper - 1] = 1.0 - fraction
     weights[rows, upper] = fraction
     return weights[:, ::-1] if flipped else weights
+
+
+def bilinear_at(
+    field: np.ndarray,
+    source_y: np.ndarray,
+    source_x: np.ndarray,
+    y: np.ndarray,
+    x: np.ndarray,
+) -> np.ndarray:
+    """Bilinear interpolation at any points: for grids too large for matrices, or turned ones.
+
+    Args:
+      field: shape [h, w].
+      source_y: shape [h], as `bilinear_matrix` wants its source.
+      source_x: shape [w], likewise.
+      y: rows' coordinate of the points; broadcasts with `x`: [H, 1] and [1, W] make a grid.
+      x: columns' coordinate of the points.
+
+    Returns:
+      Values, float64, of the points' common shape; those that the two matrices would give.
+
+    Raises:
+      ValueError: as `bilinear_matrix`.
+    """
+    (rows, flip_y), (columns, flip_x) = _ascending(source_y), _ascending(source_x)
+    field = field[:: -1 if flip_y else 1, :: -1 if flip_x else 1]
+    (below, v), (right, u) = _between(rows, y), _between(columns, x)
+    above, left = below - 1, right - 1
+    upper = (1.0 - u) * field[above, left] + u * field[above, right]
+    lower = (1.0 - u) * field[below, left] + u * field[below, right]
+    return (1.0 - v) * upper + v * lower
 
 
 def nearest_matrix(source: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -149,6 +177,14 @@ def _ascending(source: np.ndarray) -> tuple[np.ndarray, bool]:
         )
     flipped = bool(steps[0] < 0)
     return (source[::-1] if flipped else source), flipped
+
+
+def _between(ascending: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of each target the source point above it, 1..n-1, and the share that is that point's."""
+    inside = _inside(ascending, target)
+    upper = np.clip(np.searchsorted(ascending, inside, side="right"), 1, len(ascending) - 1)
+    left, right = ascending[upper - 1], ascending[upper]
+    return upper, (inside - left) / (right - left)
 
 
 def _inside(ascending: np.ndarray, target: np.ndarray) -> np.ndarray:

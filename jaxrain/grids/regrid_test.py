@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 
 from jaxrain.grids.regrid import (
+    bilinear_at,
     bilinear_matrix,
     block_axis,
     block_mean,
@@ -32,6 +33,16 @@ def test_bilinear_is_exact_for_linear_fields_and_rows_sum_to_1(source, fractions
     np.testing.assert_allclose(matrix.sum(axis=1), 1, rtol=1e-12)
     np.testing.assert_allclose(matrix @ (3 * source - 1), 3 * target - 1, atol=1e-9)
     assert matrix.min() >= 0
+
+
+@given(axes, axes, fractions, st.integers(0, 99))
+def test_at_points_of_a_grid_bilinear_is_what_the_matrices_give(ys, xs, fractions, seed):
+    y, x = _targets(ys, fractions), _targets(xs, fractions[::-1])
+    field = np.random.default_rng(seed).normal(size=(len(ys), len(xs)))
+    expected = bilinear_matrix(ys, y) @ field @ bilinear_matrix(xs, x).T
+    np.testing.assert_allclose(bilinear_at(field, ys, xs, y[:, None], x[None]), expected, atol=1e-9)
+    diagonal = bilinear_at(field, ys, xs, y, x)
+    np.testing.assert_allclose(diagonal, np.diagonal(expected), atol=1e-9)
 
 
 @given(axes)

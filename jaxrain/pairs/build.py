@@ -31,6 +31,12 @@ from jaxrain.pairs.pairing import Hour, Pairing, pair
 from jaxrain.pairs.progress import Say, watched
 from jaxrain.pairs.recipe import ARRAY_KEYS, DataConfig
 from jaxrain.pairs.sources import Source, find_sources
+from jaxrain.pairs.static_maps import (
+    drop_other_arrays,
+    find_statics,
+    make_statics,
+    same_statics,
+)
 from jaxrain.pairs.statistics import share_beyond, tally_hours, training_statistics
 from jaxrain.pairs.store import (
     FORMAT,
@@ -80,7 +86,8 @@ def prepare(
             say(f"the embedded demo weather is under {config.root}")
             write_demo(config.root)
         find_all(config)  # a mistyped glob leaves no folder behind
-    if stage is None and _finished(path, config):
+    statics = find_statics(config)
+    if stage is None and _finished(path, config, statics):
         say(f"{path} is up to date")
         say(audit_table(json.loads((path / "audit.json").read_text(encoding="utf-8"))))
         return path
@@ -88,7 +95,7 @@ def prepare(
         make = reopen_all_canonical if stage == "arrays" else make_all_canonical
         read = make(config, run, say)
         if stage != "netcdf":
-            _make_store(path, config, read, run, say)
+            _make_store(path, config, read, statics, run, say)
     return path
 
 
@@ -110,13 +117,22 @@ def check_before(config: DataConfig, work: PrepareConfig) -> None:
                 )
 
 
-def _make_store(path: Path, config: DataConfig, read: list[Read], run: Run, say: Say) -> None:
+def _make_store(
+    path: Path,
+    config: DataConfig,
+    read: list[Read],
+    statics: list[dict[str, Any]],
+    run: Run,
+    say: Say,
+) -> None:
     """The second stage, the statistics and the audit."""
     sources = [source for source, _ in read]
     made_from = _made_from(config, sources)
     pairing = pair(config, read, grid_of_canonical)
+    trained = [(area, any(h.split == "train" for h in area.hours)) for area in pairing.areas]
+    beside = make_statics(path, config, statics, trained, say)
     write_arrays(path, config, made_from, pairing, run, say)
-    manifest = describe(config, sources, pairing) | {"made_from": made_from}
+    manifest = describe(config, sources, pairing) | {"made_from": made_from} | beside
     store = Store(path, manifest, open_areas(path, manifest))
     tallies = tally_hours(store, config, run)
     manifest["statistics"] = training_statistics(store, config, tallies["train"])
@@ -124,6 +140,7 @@ def _make_store(path: Path, config: DataConfig, read: list[Read], run: Run, say:
     summary = audit(store, pairing, tallies)
     save_json(path / "audit.json", summary)
     save_json(path / "manifest.json", manifest)
+    drop_other_arrays(path, manifest)
     say(audit_table(summary))
 
 
@@ -165,13 +182,14 @@ def _made_from(config: DataConfig, sources: list[Source]) -> str:
     return hashlib.sha256(json.dumps([recipe, files], sort_keys=True).encode()).hexdigest()
 
 
-def _finished(path: Path, config: DataConfig) -> bool:
+def _finished(path: Path, config: DataConfig, statics: list[dict[str, Any]]) -> bool:
     """Whether the store is there, made from these files as they are now."""
     if not (path / "manifest.json").exists():
         return False
     manifest = read_manifest(path)
     made_from = _made_from(config, find_sources(config, roles_of(config)))
-    return manifest["made_from"] == made_from and manifest["config"] == recipe_of(config)
+    same = manifest["made_from"] == made_from and manifest["config"] == recipe_of(config)
+    return same and same_statics(manifest, statics)
 
 
 def write_arrays(

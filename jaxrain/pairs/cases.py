@@ -8,6 +8,7 @@ from jaxrain.errors import InputError
 from jaxrain.grids.grid import Grid
 from jaxrain.pairs.recipe import DataConfig, Window
 from jaxrain.pairs.store import Area, Store
+from jaxrain.pairs.surroundings import StaticMap
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +26,7 @@ class Case:
       coarse: predictors, canonical units, NaN where missing, [T, C, h, w].
       truth: fine rain in mm, NaN where missing, [T, H, W]; None where it isn't known.
       sources: names of the input files.
+      statics: static fields of the whole area.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Case:
     coarse: np.ndarray
     truth: np.ndarray | None = None
     sources: list[str] = field(default_factory=list)
+    statics: tuple[StaticMap, ...] = ()
 
 
 def cases(store: Store, config: DataConfig, split: str, *, truth: bool = True) -> list[Case]:
@@ -111,4 +114,5 @@ def _case(
         coarse=np.stack([area.coarse(index) for index in indices]),
         truth=np.stack(fine) if truth else None,
         sources=list(dict.fromkeys(name for index in indices for name in area.sources[index])),
+        statics=area.statics,
     )

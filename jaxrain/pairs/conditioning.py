@@ -16,7 +16,8 @@ class Example(NamedTuple):
     """One batch in the network's units, fine points P x Q.
 
     Attributes:
-      condition: scaled predictors, [B, P, Q, I*C], 0 where missing.
+      condition: scaled predictors, [B, P, Q, I*C], 0 where missing; then what is known beside the
+        weather, M + K channels, where there is any.
       x0: target, [B, P, Q, 1], 0 where missing.
       mask: 1 where fine and coarse are both there, else 0, [B, P, Q, 1].
       coarse_rain_mm: interpolated coarse rain, mm, [B, P, Q, 1]; 0 where missing or not given.
@@ -73,17 +74,41 @@ def condition_fields(
     return jnp.where(mask, condition, 0), mask.astype(fields.dtype), jnp.where(mask, rain_mm, 0)
 
 
+def with_surroundings(
+    condition: jax.Array, maps: jax.Array | None, clock: jax.Array | None
+) -> jax.Array:
+    """The condition with what is known beside the weather.
+
+    Args:
+      condition: [B, P, Q, I*C].
+      maps: static fields and position, [B, P, Q, M]; None for none.
+      clock: encodings of the time, [B, K]; None for none.
+
+    Returns:
+      [B, P, Q, I*C + M + K].
+    """
+    parts = [condition]
+    if maps is not None:
+        parts.append(maps)
+    if clock is not None:
+        size = (*condition.shape[:3], clock.shape[-1])
+        parts.append(jnp.broadcast_to(clock[:, None, None, :], size))
+    return jnp.concatenate(parts, axis=-1) if len(parts) > 1 else condition
+
+
 def assemble(batch: dict[str, jax.Array], scaling: Scaling) -> Example:
     """A loader's batch -> condition, target, mask and coarse rain.
 
     Args:
       batch: `fine` [B, P, Q] in mm, NaN where missing; `coarse` [B, C, k, l]; `weights_y`
-        [B, I, P, k]; `weights_x` [B, I, Q, l].
+        [B, I, P, k]; `weights_x` [B, I, Q, l]; where configured `maps` [B, P, Q, M] and `clock`
+        [B, K].
       scaling: of the store.
     """
     condition, mask, rain_mm = condition_fields(
         scaling, batch["coarse"], batch["weights_y"], batch["weights_x"]
     )
+    condition = with_surroundings(condition, batch.get("maps"), batch.get("clock"))
     fine = batch["fine"][..., None]
     there = jnp.isfinite(fine) & (mask > 0)
     # NaN is taken out before the scaling: a masked NaN would still poison the gradients.

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrain.grids.regrid import bilinear_matrix, nearest_matrix
-from jaxrain.pairs.conditioning import assemble, interpolate
+from jaxrain.pairs.conditioning import assemble, interpolate, with_surroundings
 from jaxrain.pairs.recipe import DataConfig
 from jaxrain.pairs.scaling import Scaling, encode_predictors, encode_target
 
@@ -78,3 +78,22 @@ def test_a_missing_coarse_cell_masks_just_the_points_that_it_touches():
     assert example.mask[0].min() == 1
     assert all(np.isfinite(a).all() for a in example)
     np.testing.assert_array_equal(example.condition[1][touched > 0], 0)
+
+
+def test_maps_and_then_the_time_follow_the_predictors():
+    batch = _batch(missing=(1, 0, 0, 0))
+    rng = np.random.default_rng(1)
+    maps = rng.normal(size=(2, 9, 13, 3)).astype(np.float32)
+    clock = rng.normal(size=(2, 2)).astype(np.float32)
+    plain = assemble(batch, SCALING)
+    condition = assemble(batch | {"maps": maps, "clock": clock}, SCALING).condition
+    assert condition.shape == (2, 9, 13, 4 + 3 + 2)
+    np.testing.assert_array_equal(condition[..., :4], plain.condition)
+    np.testing.assert_array_equal(condition[..., 4:7], maps)
+    np.testing.assert_array_equal(condition[:, 3, 5, 7:], clock)
+    np.testing.assert_array_equal(condition[:, 8, 0, 7:], clock)
+
+
+def test_with_nothing_beside_the_weather_the_program_is_the_same():
+    condition = assemble(_batch(), SCALING).condition
+    assert with_surroundings(condition, None, None) is condition

@@ -95,7 +95,17 @@ def input_cases(dataset: xr.Dataset, areas: Sequence[Area], config: DataConfig) 
         _check_spacing(here, area.coarse_grid)
         channels = channel_names(config.variables, config.levels)
         found.append(
-            Case(area.name, area.name, area.fine_grid, (0, 0), hours, here, channels, coarse)
+            Case(
+                name=area.name,
+                area=area.name,
+                fine_grid=area.fine_grid,
+                origin=(0, 0),
+                hours=hours,
+                coarse_grid=here,
+                channels=channels,
+                coarse=coarse,
+                statics=area.statics,
+            )
         )
     if not found:
         raise InputError(refused[0] if refused else "the run knows no grid of rain: train it again")

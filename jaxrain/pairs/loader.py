@@ -15,10 +15,12 @@ from absl import flags
 
 from jaxrain.errors import InputError
 from jaxrain.grids.regrid import local_weights, reach
+from jaxrain.pairs.encodings import encode_time
 from jaxrain.pairs.interpolation import Matrices, interpolation_matrices
 from jaxrain.pairs.placement import Places, draw, places
 from jaxrain.pairs.recipe import DataConfig
 from jaxrain.pairs.store import Area, Store
+from jaxrain.pairs.surroundings import place_maps
 
 Batch = dict[str, np.ndarray]
 
@@ -40,7 +42,7 @@ def training_batches(
 
     Args:
       store: finished.
-      config: patch, wet_fraction, max_missing, interpolations.
+      config: patch, wet_fraction, max_missing, interpolations, encodings.
       batch_size: examples of all hosts together.
       seed: of the order and the places, 0..2**32-1.
       start_step: batch to begin with.
@@ -50,7 +52,8 @@ def training_batches(
 
     Returns:
       An iterator of dicts: `fine` [b, P, P] in mm, NaN where missing; `coarse` [b, C, kh, kw] in
-      canonical units; `weights_y` [b, I, P, kh]; `weights_x` [b, I, P, kw]; all float32. Its
+      canonical units; `weights_y` [b, I, P, kh]; `weights_x` [b, I, P, kw]; and where configured
+      `maps` [b, P, P, M] and `clock` [b, K] in the network's units; all float32. Its
       `get_state()` and `set_state()` are grain's; the state counts from `start_step`.
 
     Raises:
@@ -114,7 +117,17 @@ class _Plan:
         coarse, weights_y, weights_x = coarse_cells(
             area.coarse(hour), self.matrices[area_index], (y, x), (patch, patch), self.width
         )
-        return {"fine": fine, "coarse": coarse, "weights_y": weights_y, "weights_x": weights_x}
+        known = {"fine": fine, "coarse": coarse, "weights_y": weights_y, "weights_x": weights_x}
+        return known | self._beside(area, hour, (y, x))
+
+    def _beside(self, area: Area, hour: int, place: tuple[int, int]) -> Batch:
+        """What is known beside the weather, under the keys of a batch; nothing by default."""
+        encodings, patch = self.config.encodings, self.config.patch
+        window = area.fine_grid.window(*place, patch, patch)
+        maps = place_maps(area.statics, encodings, window, place, area.name)
+        clock = encode_time(encodings, area.hours[[hour]])[0]
+        beside = {} if maps is None else {"maps": maps}
+        return beside | ({"clock": clock} if clock.size else {})
 
 
 def _plan(store: Store, config: DataConfig, seed: int) -> _Plan:

@@ -2,7 +2,7 @@
 
 import fnmatch
 from dataclasses import field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from pydantic import ConfigDict, Field, field_validator, model_validator
@@ -130,6 +130,31 @@ class Window:
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
+class StaticField:
+    """A field that does not change with time, a further predictor: terrain, a land mask.
+
+    Attributes:
+      file: NetCDF or GRIB, a path that starts from `data.root`.
+      name: what we call it.
+      variable: its name in the file; None takes the only one.
+      fill: value of points that the file lacks, in the file's units, as 0 for the sea in a terrain;
+        None refuses a file that lacks points of an area.
+      scale: 'range' makes the range over the areas of training hours 0 to 1, 'none' keeps the
+        values; None takes 'none' where they all lie in 0 to 1, as a mask's do, else 'range'.
+    """
+
+    file: str
+    name: str = Field(pattern="^[a-z][a-z0-9_]*$")
+    variable: str | None = None
+    fill: float | None = None
+    scale: Literal["range", "none"] | None = None
+
+
+# In the order in which the network sees them: of the place first, then of the time.
+Encoding = Literal["latitude", "longitude", "hour_of_day", "day_of_year"]
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
 class DataConfig:
     """From files to training pairs.
 
@@ -161,6 +186,9 @@ class DataConfig:
       standardize: divides the target, and the rain predictors with it, by the target's training
         standard deviation.
       interpolations: how predictors come to the fine grid; each adds one set of channels.
+      static: fields that do not change with time, each one channel after the predictors.
+      encodings: latitude, longitude, hour_of_day, day_of_year, each as sine and cosine: two
+        channels after the static fields, in this order.
       patch: side of a training patch, fine points.
       wet_fraction: share of patches that are drawn where it rains, 0..1.
       max_missing: largest share of missing points in a patch, 0..1.
@@ -190,10 +218,17 @@ class DataConfig:
     interpolations: list[Literal["bilinear", "nearest"]] = field(
         default_factory=lambda: ["bilinear"]
     )
+    static: list[StaticField] = field(default_factory=list)
+    encodings: list[Encoding] = field(default_factory=list)
     patch: int = Field(default=128, ge=8)
     wet_fraction: float = Field(default=0.0, ge=0, le=1)
     max_missing: float = Field(default=0.3, ge=0, lt=1)
     windows: list[Window] = field(default_factory=list)
+
+    @field_validator("encodings")
+    @classmethod
+    def _in_order(cls, names: list[Encoding]) -> list[Encoding]:
+        return sorted(names, key=get_args(Encoding).index)
 
     @model_validator(mode="after")
     def _sound(self) -> "DataConfig":
@@ -209,8 +244,12 @@ class DataConfig:
                 f"coarsen={self.coarsen} makes coarse rain alone, variables are {self.variables}: "
                 "set variables=[tp], or name coarse files and unset coarsen"
             )
-        for name in ("variables", "levels", "interpolations"):
-            values = getattr(self, name)
+        repeatable = {
+            **{key: getattr(self, key) for key in ("variables", "levels", "interpolations")},
+            "encodings": self.encodings,
+            "names in static": [each.name for each in self.static],
+        }
+        for name, values in repeatable.items():
             if len(set(values)) != len(values):
                 raise ValueError(f"{name}={values} names something twice")
         if not self.interpolations:
@@ -236,3 +275,5 @@ ARRAY_KEYS = (
 )
 # What shapes only the statistics: `prepare` renews them without touching the arrays.
 STATISTICS_KEYS = ("target", "rain_scaling", "rain_scale_mm")
+# What is beside the weather: likewise renewed by `prepare`. Kept only where something is set.
+BESIDE_KEYS = ("static", "encodings")

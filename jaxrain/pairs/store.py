@@ -9,6 +9,7 @@
     STORE/AREA/fine_YYYYMMDD.npy                [n, H, W] float32, mm, NaN where missing
     STORE/AREA/coarse_YYYYMMDD.npy              [n, C, h, w] float32, canonical units
     STORE/AREA/cover_YYYYMMDD.npy               [n, 2, by, bx] uint8, see `placement`
+    STORE/static/NAME_AREA_HASH.npy             [H, W] float32, static fields, the file's units
 
 An area is one distinct pair of a fine and a coarse grid. The coarse fields stay on their own
 grid: interpolated to the fine one they would be some 600 times as large.
@@ -24,8 +25,9 @@ import numpy as np
 
 from jaxrain.errors import InputError
 from jaxrain.grids.grid import Grid
-from jaxrain.pairs.recipe import ARRAY_KEYS, STATISTICS_KEYS, DataConfig
+from jaxrain.pairs.recipe import ARRAY_KEYS, BESIDE_KEYS, STATISTICS_KEYS, DataConfig
 from jaxrain.pairs.scaling import Scaling
+from jaxrain.pairs.surroundings import StaticMap
 from jaxrain.whole import whole_file
 
 FORMAT = 1
@@ -45,6 +47,7 @@ class Area:
       days: day file and index within it of each hour, [T].
       folder: where the arrays are.
       edition: hash of what the arrays were made from.
+      statics: static fields on the fine grid, in the order of the network's channels.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Area:
     days: list[tuple[str, int]]
     folder: Path
     edition: str
+    statics: tuple[StaticMap, ...] = ()
 
     def fine(self, index: int) -> np.ndarray:
         """Fine rain of an hour, mm, [H, W], NaN where missing; read only where it is touched."""
@@ -120,7 +124,7 @@ def open_store(path: str | Path, config: DataConfig | None = None) -> Store:
     path = Path(path)
     manifest = read_manifest(path)
     if config is not None:
-        check_manifest(manifest, config, str(path), ARRAY_KEYS + STATISTICS_KEYS)
+        check_manifest(manifest, config, str(path), ARRAY_KEYS + STATISTICS_KEYS + BESIDE_KEYS)
     return Store(path, manifest, open_areas(path, manifest))
 
 
@@ -163,13 +167,14 @@ def check_manifest(
     # A store from before a key was there was made as the key's default says.
     made, asked = recipe_of(DataConfig()) | manifest["config"], recipe_of(config)
     for key in keys:
-        if made[key] != asked[key]:
+        theirs, ours = (recipe.get(key, []) for recipe in (made, asked))
+        if theirs != ours:
             raise InputError(
-                f"the store {name} was made with {key}={_brief(made[key])}, the config says "
-                f"{key}={_brief(asked[key])}: "
+                f"the store {name} was made with {key}={_brief(theirs)}, the config says "
+                f"{key}={_brief(ours)}: "
                 + (
                     "run prepare again"
-                    if key in STATISTICS_KEYS
+                    if key in STATISTICS_KEYS + BESIDE_KEYS
                     else "give data.store=ANOTHER_FOLDER, or remove the store and run prepare again"
                 )
             )
@@ -178,7 +183,8 @@ def check_manifest(
 def recipe_of(config: DataConfig) -> dict[str, Any]:
     """The part of the config that a store's content depends on, as JSON has it."""
     values = asdict(config)
-    return {key: values[key] for key in ARRAY_KEYS + STATISTICS_KEYS}
+    beside = {key: values[key] for key in BESIDE_KEYS if values[key]}
+    return {key: values[key] for key in ARRAY_KEYS + STATISTICS_KEYS} | beside
 
 
 def save_grid(folder: Path, kind: str, grid: Grid) -> None:
@@ -193,8 +199,10 @@ def save_grid(folder: Path, kind: str, grid: Grid) -> None:
 
 
 def save_grids(folder: Path, areas: list[Area]) -> None:
-    """Writes the axes of all areas, so that `open_areas` of the folder knows their grids."""
+    """Writes axes and static fields of all areas, all that `open_areas` of the folder needs."""
     for area in areas:
+        for static in area.statics:
+            static.copy_to(folder / "static")
         (folder / area.name).mkdir(parents=True, exist_ok=True)
         save_grid(folder / area.name, "fine", area.fine_grid)
         save_grid(folder / area.name, "coarse", area.coarse_grid)
@@ -226,6 +234,15 @@ def _open_area(path: Path, manifest: dict[str, Any], name: str) -> Area:
         days=[(hour["day"], hour["index"]) for hour in hours],
         folder=folder,
         edition=manifest.get("made_from", ""),
+        statics=tuple(
+            StaticMap(
+                name=static["name"],
+                path=path / "static" / static["arrays"][name],
+                low=static["low"],
+                high=static["high"],
+            )
+            for static in manifest.get("static", [])
+        ),
     )
 
 

@@ -13,6 +13,7 @@ from jaxrain.diffusion.unet import UNet, UNetConfig
 from jaxrain.pairs.conditioning import assemble
 from jaxrain.pairs.recipe import DataConfig
 from jaxrain.pairs.scaling import Scaling
+from jaxrain.pairs.surroundings import condition_channels
 from jaxrain.training.state import Batch, LossFn, Params
 
 # (seed) -> weights
@@ -31,7 +32,7 @@ def define_network(
 
     Args:
       model: its shape.
-      data: patch size and interpolations, which set its input.
+      data: patch size, interpolations, static fields and encodings, which set its input.
       channels: predictors C of the store.
       precision: of its arithmetic; weights and output are float32 always.
 
@@ -44,7 +45,7 @@ def define_network(
     def build(seed: int) -> UNet:
         return UNet(
             model,
-            in_channels=channels * len(data.interpolations) + 1,
+            in_channels=condition_channels(data, channels) + 1,
             image_size=data.patch,
             dtype=jnp.dtype(precision),
             rngs=nnx.Rngs(jax.random.key(seed)),
