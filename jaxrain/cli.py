@@ -9,6 +9,7 @@ VERBS = {
     "train": "trains a run; resumes by itself",
     "sample": "whole-domain ensemble as CF-NetCDF",
     "verify": "scores against baselines, as JSON and a page with pictures",
+    "tune": "which sampler, in how many steps, is worth its time",
     "convert": ".pth or .safetensors <-> a run of ours",
     "bench": "speed beside PyTorch, as ratios",
 }

@@ -87,12 +87,17 @@ def _load_run(run: Path, arguments: argparse.Namespace) -> "tuple[Exchange, Conf
 
 
 def _load_file(path: Path, arguments: argparse.Namespace) -> "tuple[Exchange, Config]":
+    import dataclasses
+
     from jaxrain.training.dialects import from_torch, torch_name
-    from jaxrain.training.exchange import Exchange, adam_from_torch
+    from jaxrain.training.exchange import Exchange
     from jaxrain.training.portable import read_portable
     from jaxrain.training.recognise import check_buffers, check_network, network_shapes, split_state
+    from jaxrain.training.torch_adam import adam_from_torch, adam_settings
 
     content = read_portable(path)
+    for note in content.notes:
+        print(note)
     dialect, weights, rest = split_state(content.params, str(path))
     if arguments.dialect not in (None, dialect) and Path(arguments.target).suffix not in FILES:
         raise InputError(f"--dialect {arguments.dialect}: the tensors of {path} are of {dialect}")
@@ -114,6 +119,13 @@ def _load_file(path: Path, arguments: argparse.Namespace) -> "tuple[Exchange, Co
     if content.optimizer is not None:
         ordered = {name: weights[name] for name in (torch_name(p, dialect) for p in expected)}
         moments = adam_from_torch(content.optimizer, ordered, dialect, str(path))
+        if content.config is None:
+            train, said = adam_settings(
+                content.optimizer, config.train, "the optimizer", adopt=arguments.config is None
+            )
+            config = dataclasses.replace(config, train=train)
+            for sentence in said:
+                print(sentence)
     if moments is None:
         print("there are no moments of Adam: the optimizer starts anew")
     state = Exchange(
@@ -248,9 +260,9 @@ def _store_file(
     from jaxrain.config import config_text
     from jaxrain.training import portable
     from jaxrain.training.dialects import PREFIX, to_torch
-    from jaxrain.training.exchange import adam_to_torch
     from jaxrain.training.optimizer import learning_rate
     from jaxrain.training.recognise import schedule_buffers
+    from jaxrain.training.torch_adam import adam_to_torch
 
     by_upsampling: Dialect = "climate" if config.model.upsample == "bicubic" else "sr3"
     dialect: Dialect = arguments.dialect or by_upsampling

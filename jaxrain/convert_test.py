@@ -207,6 +207,59 @@ def test_without_torch_it_says_how_to_install_it(folder, capsys, monkeypatch):
     assert "pip install 'jaxrain[torch]'" in refused(capsys, "x_gen.pth", "r")
 
 
+def trained(**settings):
+    """A public pair, its optimizer after one update with `settings`."""
+    state = state_dict()
+    network = [
+        torch.nn.Parameter(value) for name, value in state.items() if name.startswith(PREFIX["sr3"])
+    ]
+    adam = torch.optim.Adam(network, **settings)
+    for parameter in network:
+        parameter.grad = torch.ones_like(parameter)
+    adam.step()
+    torch.save(state, "x_gen.pth")
+    trainer = {"iter": 1, "epoch": 0, "scheduler": None, "optimizer": adam.state_dict()}
+    torch.save(trainer, "x_opt.pth")
+    return trainer
+
+
+def test_the_optimizers_settings_come_along_unless_a_config_says_otherwise(folder, capsys):
+    trained(lr=3e-5, betas=(0.9, 0.95))
+    assert run("x_gen.pth", "taken") == 0
+    assert "train.learning_rate=3e-05, train.beta2=0.95" in capsys.readouterr().out
+    train = load_config("taken/config.yaml").train
+    assert (train.learning_rate, train.beta2) == (3e-5, 0.95)
+    assert run("x_gen.pth", "kept", "--config", "c.yaml") == 0
+    assert "has train.learning_rate=3e-05, train.beta2=0.95; the config's" in (
+        capsys.readouterr().out
+    )
+    assert load_config("kept/config.yaml").train.learning_rate == 1e-4
+
+
+def test_what_a_run_cannot_hold_is_said(folder, capsys):
+    trainer = trained(lr=1e-4, betas=(0.8, 0.999), weight_decay=0.1, amsgrad=True)
+    torch.save(trainer | {"scheduler": {"last_epoch": 3}}, "x_opt.pth")
+    halves = {
+        name: value.half() if name.startswith(PREFIX["sr3"]) else value
+        for name, value in state_dict().items()
+    }
+    torch.save(halves, "x_gen.pth")
+    assert run("x_gen.pth", "run", "--config", "c.yaml") == 0
+    said = capsys.readouterr().out
+    for part in (
+        "tensors of float16 become float32",
+        "scheduler's state is left out",
+        "beta1=0.8",
+        "amsgrad's maxima are left out",
+        "AdamW's",
+    ):
+        assert part in said
+    template = {path: jax.ShapeDtypeStruct(shape, np.float32) for path, shape in SHAPES.items()}
+    params, _ = load_parameters("run", unflatten(template))
+    expected = halves["denoise_fn.downs.0.bias"].float().numpy()
+    np.testing.assert_array_equal(params["downs"][0]["bias"], expected)
+
+
 def test_moments_of_another_network_are_refused(folder, capsys):
     torch.save(state_dict(), "x_gen.pth")
     adam = torch.optim.Adam([torch.nn.Parameter(torch.ones(3))])

@@ -82,7 +82,7 @@ class Downscaler:
           members: M.
           seed: the same seed, hour and member give the same field, whatever else is drawn.
           steps: denoising steps; None takes the run's.
-          sampler: ddpm, ddim or dpmpp_2m; None takes the run's.
+          sampler: ddpm, ddim, dpmpp_2m or heun; None takes the run's.
           area: of the run's areas, where the predictors cover several.
 
         Returns:

@@ -47,10 +47,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="only these: START/END or one time, UTC, as in 2022-10-18T16/2022-10-18T20",
     )
     parser.add_argument("--members", metavar="M", help="members of every hour")
-    parser.add_argument("--sampler", metavar="NAME", help="ddpm, ddim, dpmpp_2m")
+    parser.add_argument("--sampler", metavar="NAME", help="ddpm, ddim, dpmpp_2m, heun")
     parser.add_argument("--steps", metavar="N", help="denoising steps of every member")
     parser.add_argument("--seed", metavar="K", help="the same seed draws the same members")
-    parser.add_argument("--eta", metavar="E", help="share of fresh noise in a ddim step, 0 to 1")
+    parser.add_argument(
+        "--eta", metavar="E", help="share of fresh noise in a step of ddim or heun, 0 to 1"
+    )
     parser.add_argument("--batch", metavar="B", help="tiles that the network sees at once")
     parser.add_argument("--tile", metavar="PIXELS", help="edge of a tile")
     parser.add_argument("--overlap", metavar="PIXELS", help="overlap of neighbouring tiles")

@@ -61,19 +61,14 @@ def make_validation(
     cases = choose_cases(config, store)
     if not cases:
         return None
-    members = np.arange(config.train.validation_members)
+    members = config.train.validation_members
     sample = dataclasses.replace(config.sample, steps=config.train.validation_steps)
     downscale = make_downscale(apply, store.scaling(config.data), config.diffusion, sample)
-
-    def draw(weights: Any, case: Case) -> NDArray[np.float32]:
-        coarse = np.broadcast_to(case.coarse, (len(members), *case.coarse.shape))
-        minutes = np.full(len(members), case.minutes)
-        return np.asarray(downscale(weights, case.canvas, coarse, members, minutes))
 
     def validate(step: int, weights: Any) -> dict[str, float]:
         # One copy of the weights: a few small chains are not worth a collective.
         weights = jax.tree.map(lambda leaf: leaf.addressable_data(0), weights)
-        drawn = [draw(weights, case) for case in cases]
+        drawn = [draw(downscale, weights, case, members) for case in cases]
         save_picture(
             report / f"validation_{step:08d}.png",
             [(case.truth, case.bilinear, rain) for case, rain in zip(cases, drawn, strict=True)],
@@ -82,6 +77,15 @@ def make_validation(
         return score(cases, drawn)
 
     return validate
+
+
+def draw(
+    downscale: Callable[..., jax.Array], weights: Any, case: Case, members: int
+) -> NDArray[np.float32]:
+    """Members of a case, mm, [M, H, W]; `downscale` as `make_downscale` builds it."""
+    coarse = np.broadcast_to(case.coarse, (members, *case.coarse.shape))
+    minutes = np.full(members, case.minutes)
+    return np.asarray(downscale(weights, case.canvas, coarse, np.arange(members), minutes))
 
 
 def choose_cases(config: Config, store: Store) -> list[Case]:
@@ -108,6 +112,18 @@ def score(cases: list[Case], drawn: list[NDArray[np.float32]]) -> dict[str, floa
     if of_bilinear > 0:
         scores["validation_ratio"] = value / of_bilinear
     return {name: number for name, number in scores.items() if np.isfinite(number)}
+
+
+def spread_skill(cases: list[Case], drawn: list[NDArray[np.float32]]) -> float:
+    """Root mean variance of the members over the error of their mean, corrected for their number
+    (Fortin et al. 2014, doi:10.1175/JHM-D-14-0008.1, eq. 15); 1 where they are calibrated."""
+    variance, error = [], []
+    for case, members in zip(cases, drawn, strict=True):
+        known = np.isfinite(case.truth) & np.isfinite(members).all(axis=0)
+        inside = members[:, known].astype(np.float64)
+        variance.append(inside.var(axis=0, ddof=1) * (1 + 1 / len(members)))
+        error.append((inside.mean(axis=0) - case.truth[known]) ** 2)
+    return float(np.sqrt(np.concatenate(variance).mean() / np.concatenate(error).mean()))
 
 
 def wettest_window(rain: NDArray[np.float32], size: tuple[int, int]) -> tuple[int, int]:

@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from jaxrain.validation import score, wettest_window
+from jaxrain.validation import score, spread_skill, wettest_window
 
 
 def case(truth, bilinear):
@@ -38,3 +38,9 @@ def test_without_rain_among_the_predictors_there_is_no_ratio():
     truth = np.ones((2, 2))
     scores = score([case(truth, truth * np.nan)], [np.stack([truth, truth])])
     assert set(scores) == {"validation_crps_mm"}
+
+
+def test_spread_is_as_large_as_the_error_where_truth_is_one_of_the_members():
+    draws = np.random.default_rng(0).normal(size=(6, 200, 200))
+    ratio = spread_skill([case(draws[0], draws[0])], [draws[1:]])
+    np.testing.assert_allclose(ratio, 1, atol=0.01)

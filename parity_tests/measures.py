@@ -207,6 +207,8 @@ def chains(dtype: Any) -> float:
         chain(dtype, "ddim", 250),
         chain(dtype, "ddim", 250, eta=0.5),
         chain(dtype, "dpmpp_2m", 20),
+        chain(dtype, "heun", 39),
+        chain(dtype, "heun", 39, eta=0.5),
     )
 
 

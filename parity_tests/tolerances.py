@@ -67,7 +67,7 @@ TOLERANCES = {
     ),
     "process": Tolerance("q_sample and posterior, float64", 1e-14, "a few float64 operations"),
     "chain_float64": Tolerance(
-        "whole DDPM (2000 steps), DDIM (250) and DPM-Solver++ chains, float64",
+        "whole DDPM (2000 steps), DDIM (250), DPM-Solver++ and Heun chains, float64",
         1e-9,
         "rounding passes through up to 2000 network calls; clipping x0 keeps it from growing",
     ),

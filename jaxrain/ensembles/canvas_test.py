@@ -81,7 +81,7 @@ def test_no_correction_gives_bilinear_rain_in_mm(sampler):
     np.testing.assert_allclose(rain, expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("sampler", ["ddpm", "ddim", "dpmpp_2m"])
+@pytest.mark.parametrize("sampler", ["ddpm", "ddim", "dpmpp_2m", "heun"])
 def test_members_do_not_depend_on_batch_or_company(sampler):
     one_hour = coarse_fields(1)
     together = draw(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from jaxrain.grids.regrid import bilinear_matrix
 from jaxrain.pairs.cases import Case
 from jaxrain.pairs.scaling import RAIN_CHANNEL
+from jaxrain.weather.projections import with_mapping
 
 
 def case_dataset(
@@ -44,7 +45,7 @@ def case_dataset(
         coarse = _by_field((hours, *grid.shape), _interpolation(case))
         variables["coarse_precipitation"] = (("time", *dims), coarse)
     attributes = {"area": case.area, "origin": np.asarray(case.origin, np.int32)}
-    return xr.Dataset(variables, coordinates, attributes)
+    return with_mapping(xr.Dataset(variables, coordinates, attributes), grid.mapping)
 
 
 def _by_field(shape: tuple[int, ...], load: Callable[..., NDArray[np.float32]]) -> da.Array:

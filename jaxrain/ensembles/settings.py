@@ -12,9 +12,10 @@ class SampleConfig:
     """Section `sample`: how members are drawn and how a large domain is tiled.
 
     Attributes:
-      sampler: ddpm, ddim or dpmpp_2m.
+      sampler: ddpm, ddim, dpmpp_2m or heun.
       steps: denoising steps of a chain, each one evaluation of the network.
-      eta: share of the ancestral noise that a DDIM step injects, 0 (deterministic) to 1.
+      eta: share of fresh noise in a step of ddim (of the ancestral) or heun (of the most churn), 0
+        (deterministic) to 1.
       members: members of every hour.
       tile: edge of a tile [pixels]; None takes the training patch's.
       overlap: pixels shared by neighbouring tiles, less than the tile; None takes a quarter of it.

@@ -1,5 +1,6 @@
 """A rectangular grid: two axes, on the sphere or on a map projection."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,7 @@ class Grid:
       projected: whether y and x are km.
       latitude: shape [H, W], degrees, where known for a projected grid.
       longitude: shape [H, W], degrees, where known for a projected grid.
+      mapping: attributes of CF's grid mapping, where known for a projected grid.
     """
 
     y: np.ndarray
@@ -25,6 +27,7 @@ class Grid:
     projected: bool = False
     latitude: np.ndarray | None = None
     longitude: np.ndarray | None = None
+    mapping: Mapping[str, str | float] | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -49,6 +52,7 @@ class Grid:
             projected=self.projected,
             latitude=None if self.latitude is None else self.latitude[ys, xs],
             longitude=None if self.longitude is None else self.longitude[ys, xs],
+            mapping=self.mapping,
         )
 
     def same_as(self, other: "Grid") -> bool:

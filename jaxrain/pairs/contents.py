@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 
 from jaxrain.grids.grid import Grid
+from jaxrain.weather.projections import grid_mapping
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +65,7 @@ def grid_of(dataset: xr.Dataset) -> Grid:
         projected=True,
         latitude=dataset["latitude"].values if known else None,
         longitude=dataset["longitude"].values if known else None,
+        mapping=grid_mapping(dataset, "rain"),
     )
 
 

@@ -5,6 +5,7 @@
     STORE/netcdf/                one canonical CF-NetCDF per input file, and files.json, their list
     STORE/AREA/{fine,coarse}_{y,x}.npy          axes, degrees or km
     STORE/AREA/{latitude,longitude}.npy         [H, W], for projected areas that know them
+    STORE/AREA/mapping.json                     CF's grid mapping, where known
     STORE/AREA/fine_YYYYMMDD.npy                [n, H, W] float32, mm, NaN where missing
     STORE/AREA/coarse_YYYYMMDD.npy              [n, C, h, w] float32, canonical units
     STORE/AREA/cover_YYYYMMDD.npy               [n, 2, by, bx] uint8, see `placement`
@@ -186,6 +187,8 @@ def save_grid(folder: Path, kind: str, grid: Grid) -> None:
     if kind == "fine" and grid.latitude is not None and grid.longitude is not None:
         save_array(folder / "latitude.npy", grid.latitude)
         save_array(folder / "longitude.npy", grid.longitude)
+    if kind == "fine" and grid.mapping is not None:
+        save_json(folder / "mapping.json", dict(grid.mapping))
 
 
 def save_grids(folder: Path, areas: list[Area]) -> None:
@@ -230,12 +233,14 @@ def _load_grid(folder: Path, kind: str, projected: bool) -> Grid:
         return np.load(folder / f"{name}.npy", allow_pickle=False)
 
     known = kind == "fine" and (folder / "latitude.npy").exists()
+    mapping = folder / "mapping.json"
     return Grid(
         y=load(f"{kind}_y"),
         x=load(f"{kind}_x"),
         projected=projected,
         latitude=load("latitude") if known else None,
         longitude=load("longitude") if known else None,
+        mapping=json.loads(mapping.read_text(encoding="utf-8")) if mapping.exists() else None,
     )
 
 

@@ -15,6 +15,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 from jax.tree_util import keystr, tree_flatten_with_path
+from orbax.checkpoint import type_handlers
 
 from jaxrain.errors import InputError
 from jaxrain.training.state import Params, TrainState
@@ -112,6 +113,41 @@ def open_checkpoints(run: str | Path, keep: int | None = None) -> Checkpoints:
     return Checkpoints(run, _manager(run, options))
 
 
+def write_checkpoint(run: str | Path, state: TrainState, loader_state: dict[str, Any]) -> None:
+    """Writes one checkpoint of numpy arrays with as little memory as can be.
+
+    `Checkpoints.save` copies all arrays and writes all items at the same time, so that training can
+    go on; here nothing is copied and one item is written after the other.
+
+    Args:
+      run: folder of the run, which has no checkpoint of this step.
+      state: of numpy arrays.
+      loader_state: as JSON.
+    """
+    quiet_orbax()
+    step = int(state.step)
+    folder = Path(run).absolute() / FOLDER
+    partial = folder / f".{step}.partial"
+    partial.mkdir(parents=True)
+    arrays = {
+        "params": state.params,
+        "ema": state.ema,
+        "optimizer": {"step": state.step, "state": state.opt_state},
+    }
+    in_place = type_handlers.NumpyHandler(deepcopy_host_arrays=False)
+    registry = type_handlers.create_type_handler_registry((np.ndarray, in_place))
+    for name, tree in arrays.items():
+        # Weights hardly shrink, and would lie in memory once more while they are compressed.
+        handler = ocp.PyTreeCheckpointHandler(
+            type_handler_registry=registry, use_compression=name == "optimizer"
+        )
+        with ocp.Checkpointer(handler) as writer:
+            writer.save(partial / name, args=ocp.args.PyTreeSave(tree))
+    with ocp.Checkpointer(ocp.JsonCheckpointHandler()) as writer:
+        writer.save(partial / "loader", args=ocp.args.JsonSave(loader_state))
+    partial.rename(folder / str(step))
+
+
 def load_parameters(
     run: str | Path, template: Params, *, ema: bool = True, step: int | None = None
 ) -> tuple[Params, int]:
@@ -152,9 +188,13 @@ def parameters_hash(params: Params) -> str:
     return digest.hexdigest()
 
 
-def _manager(run: Path, options: ocp.CheckpointManagerOptions) -> ocp.CheckpointManager:
-    # Orbax tells its whole life at level INFO and WARNING through absl.
+def quiet_orbax() -> None:
+    """Orbax tells its whole life at level INFO and WARNING through absl."""
     logging.getLogger("absl").setLevel(logging.ERROR)
+
+
+def _manager(run: Path, options: ocp.CheckpointManagerOptions) -> ocp.CheckpointManager:
+    quiet_orbax()
     handlers: dict[str, Any] = {
         name: ocp.StandardCheckpointHandler() for name in ("params", "ema", "optimizer")
     }

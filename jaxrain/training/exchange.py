@@ -1,8 +1,7 @@
-"""What a checkpoint holds, apart from any format; and how it lies in a run folder and in Adam's."""
+"""What a checkpoint holds, apart from any format; and how it lies in a run folder."""
 
 import dataclasses
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,8 @@ import optax
 import orbax.checkpoint as ocp
 
 from jaxrain.errors import InputError
-from jaxrain.training.checkpoint import FOLDER, open_checkpoints, saved_steps
-from jaxrain.training.dialects import Dialect, flatten, from_torch, to_torch, unflatten
+from jaxrain.training.checkpoint import FOLDER, quiet_orbax, saved_steps, write_checkpoint
+from jaxrain.training.dialects import flatten, unflatten
 from jaxrain.training.loop import loader_state
 from jaxrain.training.optimizer import create_optimizer
 from jaxrain.training.settings import TrainConfig
@@ -63,6 +62,7 @@ def read_run(run: Path) -> Exchange:
     steps = saved_steps(run)
     if not steps:
         raise InputError(f"{run} has no checkpoint: give a run folder, a .pth or a .safetensors")
+    quiet_orbax()
     folder = run.absolute() / FOLDER / str(steps[-1])
     with ocp.PyTreeCheckpointer() as reader:
         params, ema, optimizer = (
@@ -103,7 +103,10 @@ def write_run(run: Path, state: Exchange, config: TrainConfig) -> None:
             return optax.ScaleByAdamState(
                 np.asarray(moments.count, np.int32), moments.first, moments.second
             )
-        return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), part)
+        # One zero seen as a whole array: it takes no memory.
+        return jax.tree.map(
+            lambda leaf: np.broadcast_to(np.zeros((), leaf.dtype), leaf.shape), part
+        )
 
     whole = TrainState(
         step=np.asarray(state.step, np.int32),  # type: ignore[arg-type]
@@ -113,79 +116,9 @@ def write_run(run: Path, state: Exchange, config: TrainConfig) -> None:
             fill, optimizer, is_leaf=lambda part: isinstance(part, optax.ScaleByAdamState)
         ),
     )
-    with open_checkpoints(run) as checkpoints:
-        checkpoints.save(whole, loader_state(config, state.step) | {"epoch": state.epoch})
+    write_checkpoint(run, whole, loader_state(config, state.step) | {"epoch": state.epoch})
 
 
-def adam_to_torch(moments: Moments, config: TrainConfig, learning_rate: float) -> dict[str, Any]:
-    """The state_dict of torch.optim.Adam: numbered in the order of registration."""
-    first, second = (
-        list(to_torch(tree, "sr3").values()) for tree in (moments.first, moments.second)
-    )
-    state = {
-        i: {"step": np.asarray(moments.count, np.float32), "exp_avg": m, "exp_avg_sq": v}
-        for i, (m, v) in enumerate(zip(first, second, strict=True))
-    }
-    group = {
-        "lr": learning_rate,
-        "betas": (0.9, config.beta2),
-        "eps": 1e-8,
-        "weight_decay": config.weight_decay,
-        "amsgrad": False,
-        "maximize": False,
-        "foreach": None,
-        "capturable": False,
-        "differentiable": False,
-        "fused": None,
-        "decoupled_weight_decay": False,
-        "params": list(range(len(first))),
-    }
-    return {"state": state, "param_groups": [group]}
-
-
-def adam_from_torch(
-    optimizer: Mapping[str, Any], weights: Mapping[str, np.ndarray], dialect: Dialect, origin: str
-) -> Moments | None:
-    """Adam's moments by the names of the weights that they belong to.
-
-    Args:
-      optimizer: state_dict of torch.optim.Adam or AdamW.
-      weights: the network's, in the order of registration.
-      dialect: of their names.
-      origin: what an error calls it.
-
-    Returns:
-      The moments, or None where no update was done yet.
-
-    Raises:
-      InputError: other parameters than the network's, shapes that differ, or amsgrad.
-    """
-    state = {int(key): value for key, value in optimizer["state"].items()}
-    if not state:
-        return None
-    if sorted(state) != list(range(len(weights))):
-        raise InputError(
-            f"{origin}: Adam's state is of {len(state)} parameters, expected {len(weights)}"
-        )
-    first: dict[str, np.ndarray] = {}
-    second: dict[str, np.ndarray] = {}
-    for number, (name, weight) in enumerate(weights.items()):
-        entry = state[number]
-        if "max_exp_avg_sq" in entry:
-            raise InputError(
-                f"{origin}: has amsgrad's max_exp_avg_sq, which training here does not use; move "
-                "the file away to convert the weights alone"
-            )
-        for target, key in ((first, "exp_avg"), (second, "exp_avg_sq")):
-            if key not in entry or entry[key].shape != weight.shape:
-                shape = list(entry[key].shape) if key in entry else "none"
-                raise InputError(
-                    f"{origin}: {key} of parameter {number} ({name}) has shape {shape}, "
-                    f"expected {list(weight.shape)}"
-                )
-            target[name] = entry[key]
-    return Moments(
-        count=int(state[0]["step"]),
-        first=from_torch(first, dialect),
-        second=from_torch(second, dialect),
-    )
+def _zeros(leaf: Any) -> np.ndarray:
+    # One zero seen as a whole array: it takes no memory.
+    return np.broadcast_to(np.zeros((), leaf.dtype), leaf.shape)

@@ -35,6 +35,7 @@ class Portable:
       step: updates done.
       epoch: that PyTorch's trainer counted.
       config: of ours, YAML.
+      notes: sentences on what the file holds and this does not.
     """
 
     params: State
@@ -43,6 +44,7 @@ class Portable:
     step: int = 0
     epoch: int = 0
     config: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 def optimizer_file(path: Path) -> Path | None:
@@ -60,26 +62,40 @@ def read_portable(path: Path) -> Portable:
     """
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
-    content = read_pth(path)
+    content, halves = read_pth(path)
+    notes = _half_note(path, halves)
     if isinstance(content.get("params"), Mapping):
-        names = [field.name for field in dataclasses.fields(Portable)]
-        return Portable(**{name: content[name] for name in names if name in content})
+        names = {field.name for field in dataclasses.fields(Portable)} - {"notes"}
+        return Portable(**{name: content[name] for name in names & set(content)}, notes=notes)
     pair = optimizer_file(path)
     if pair is not None and pair.is_file():
-        trainer = read_pth(pair)
+        trainer, halves = read_pth(pair)
         for key in ("iter", "epoch", "optimizer"):
             if key not in trainer:
                 raise InputError(f"{pair} has no '{key}', expected epoch, iter, optimizer")
+        notes += _half_note(pair, halves)
+        if trainer.get("scheduler") is not None:
+            notes += (
+                f"{pair}: its scheduler's state is left out, the rate follows train.warmup_steps, "
+                "train.steps and train.final_learning_rate",
+            )
         return Portable(
             params=content,
             optimizer=trainer["optimizer"],
             step=int(trainer["iter"]),
             epoch=int(trainer["epoch"]),
+            notes=notes,
         )
     # Public trainers write the step and epoch into the name: I640000_E37_gen.pth.
     counted = re.search(r"I(\d+)_E(\d+)_gen\.pth$", path.name)
     step, epoch = map(int, counted.groups()) if counted else (0, 0)
-    return Portable(params=content, step=step, epoch=epoch)
+    return Portable(params=content, step=step, epoch=epoch, notes=notes)
+
+
+def _half_note(path: Path, types: set[str]) -> tuple[str, ...]:
+    if not types:
+        return ()
+    return (f"{path}: tensors of {' and '.join(sorted(types))} become float32, to the same values",)
 
 
 def write_public(path: Path, content: Portable) -> None:
@@ -101,6 +117,7 @@ def write_optimizer(path: Path, content: Portable) -> None:
 def write_own(path: Path, content: Portable) -> None:
     """Writes our own .pth, which holds everything."""
     fields = {field.name: getattr(content, field.name) for field in dataclasses.fields(content)}
+    del fields["notes"]
     write_pth(path, {name: value for name, value in fields.items() if value is not None})
 
 

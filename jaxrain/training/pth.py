@@ -12,11 +12,14 @@ import numpy as np
 from jaxrain.errors import InputError
 
 
-def read_pth(path: Path) -> dict[Any, Any]:
+def read_pth(path: Path) -> tuple[dict[Any, Any], set[str]]:
     """Reads a file without running any code that it may hold.
 
     Tensors become numpy arrays, mapped from the file where its format allows; half precision
     becomes float32, which holds every such number.
+
+    Returns:
+      The content, and the types of half precision that were in it.
 
     Raises:
       InputError: torch is absent, or the file is truncated, wants to run code, or holds no dict.
@@ -36,7 +39,17 @@ def read_pth(path: Path) -> dict[Any, Any]:
         raise _truncated(path) from None
     if not isinstance(content, Mapping):
         raise InputError(f"{path} holds a {type(content).__name__}, expected a dict of tensors")
-    return _convert(content, _to_numpy)
+    halves: set[str] = set()
+
+    def to_numpy(leaf: Any) -> Any:
+        if not isinstance(leaf, torch.Tensor):
+            return leaf
+        if leaf.dtype in (torch.float16, torch.bfloat16):
+            halves.add(str(leaf.dtype).removeprefix("torch."))
+            leaf = leaf.float()
+        return leaf.detach().numpy()
+
+    return _convert(content, to_numpy), halves
 
 
 def write_pth(path: Path, content: Mapping[Any, Any]) -> None:
@@ -76,11 +89,3 @@ def _convert(value: Any, leaf: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return type(value)(_convert(inside, leaf) for inside in value)
     return leaf(value)
-
-
-def _to_numpy(value: Any) -> Any:
-    torch = _torch()
-    if not isinstance(value, torch.Tensor):
-        return value
-    half = value.dtype in (torch.float16, torch.bfloat16)
-    return (value.detach().float() if half else value.detach()).numpy()

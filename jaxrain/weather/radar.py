@@ -8,6 +8,7 @@ import xarray as xr
 from jaxrain.errors import InputError
 from jaxrain.weather.fine_rain import choose_variable, fine_dataset
 from jaxrain.weather.netcdf import file_kind, open_netcdf
+from jaxrain.weather.projections import grid_mapping, with_mapping
 from jaxrain.weather.region import Box, crop, upright
 from jaxrain.weather.variables import spell_units, to_canonical
 
@@ -120,7 +121,9 @@ def _projected(dataset: xr.Dataset, name: str, region: Box | None, path: Path) -
             values = np.asarray(dataset[axis].transpose("y", "x").values, np.float64)
             coordinates[axis] = (("y", "x"), values)
     array = dataset[name].transpose("time", "y", "x")
-    return fine_dataset(_values(array, path), dataset["time"].values, coordinates, ("y", "x"))
+    times = dataset["time"].values
+    canonical = fine_dataset(_values(array, path), times, coordinates, ("y", "x"))
+    return with_mapping(canonical, grid_mapping(dataset, name))
 
 
 def _window(dataset: xr.Dataset, region: Box, path: Path) -> xr.Dataset:

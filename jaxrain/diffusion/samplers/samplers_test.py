@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrain.diffusion.samplers import SAMPLERS, ddim, ddpm, dpmpp_2m
+from jaxrain.diffusion.samplers import SAMPLERS, ddim, ddpm, dpmpp_2m, heun
 from jaxrain.diffusion.samplers.stepping import karras_sigmas, uniform_steps
 from jaxrain.diffusion.schedules import make_schedule, posterior_coefficients
 
@@ -89,6 +89,25 @@ def test_ddim_with_eta_1_is_ddpm():
     np.testing.assert_allclose(one, other, atol=1e-9)
 
 
+def test_heun_draws_from_the_target_with_fresh_noise_and_without():
+    for eta in (0.0, 0.3, 1.0):
+        x = heun(gaussian, noise, SCHEDULE, steps=399, eta=eta, clip=None)
+        assert float(jnp.mean(x)) == pytest.approx(MEAN, abs=4 * C / np.sqrt(20000))
+        assert float(jnp.std(x)) == pytest.approx(C, rel=0.015)
+
+
+def test_heuns_fresh_noise_makes_another_member_of_the_same_start():
+    def run(eta, seed):
+        def fresh(k):
+            key = jax.random.fold_in(jax.random.key(seed), k)
+            return jax.random.normal(key, (4,)) if not isinstance(k, int) else jnp.ones(4)
+
+        return heun(gaussian, fresh, SCHEDULE, steps=15, eta=eta, clip=None)
+
+    np.testing.assert_array_equal(run(0.0, 1), run(0.0, 2))
+    assert np.all(np.abs(run(0.5, 1) - run(0.5, 2)) > 1e-3)
+
+
 def test_ddim_needs_noise_only_at_the_start():
     def only_the_first(k):
         assert isinstance(k, int)
@@ -96,6 +115,7 @@ def test_ddim_needs_noise_only_at_the_start():
 
     ddim(gaussian, only_the_first, SCHEDULE, steps=5)
     dpmpp_2m(gaussian, only_the_first, SCHEDULE, steps=5)
+    heun(gaussian, only_the_first, SCHEDULE, steps=5)
 
 
 @pytest.mark.parametrize(
@@ -103,6 +123,7 @@ def test_ddim_needs_noise_only_at_the_start():
     [
         (ddim, 1, {"clip": None}),
         (dpmpp_2m, 2, {"clip": None, "sigma_min": 1e-3, "sigma_max": 20.0}),
+        (heun, 2, {"clip": None, "sigma_min": 1e-3, "sigma_max": 20.0}),
     ],
 )
 def test_order_of_convergence_to_the_probability_flow(sampler, order, options):

@@ -1,0 +1,232 @@
+"""`python -m jaxrain.tune RUN`: which sampler, in how many steps, is worth its time."""
+
+import argparse
+import dataclasses
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jaxrain.command import run_command
+from jaxrain.errors import InputError
+
+if TYPE_CHECKING:
+    from jaxrain.downscaler import Downscaler
+    from jaxrain.validation import Case
+
+SAMPLERS = ("dpmpp_2m", "heun", "ddim")
+STEPS = (8, 12, 16, 20, 30, 50)
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """One sampler in so many steps, measured.
+
+    Attributes:
+      sampler: its name.
+      steps: network evaluations of a member.
+      seconds: of a member of one window, compiled before.
+      crps_mm: fair CRPS, the mean over all known points of the windows.
+      spread_skill: root mean variance of the members over their mean's error; 1 is calibrated.
+    """
+
+    sampler: str
+    steps: int
+    seconds: float
+    crps_mm: float
+    spread_skill: float
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="jaxrain tune",
+        description="Draws windows of the validation hours with each sampler and number of steps, "
+        "prints seconds against CRPS, and makes the fastest that is as good as the best the run's "
+        "default.",
+    )
+    parser.add_argument("run", metavar="RUN", help="folder that training made")
+    parser.add_argument(
+        "--samplers", nargs="+", default=SAMPLERS, metavar="NAME", help=f"({' '.join(SAMPLERS)})"
+    )
+    parser.add_argument(
+        "--steps", nargs="+", type=int, default=STEPS, metavar="N", help="network evaluations"
+    )
+    parser.add_argument("--cases", type=int, default=4, metavar="N", help="windows (default: 4)")
+    parser.add_argument("--members", type=int, default=8, metavar="M", help="(default: 8)")
+    parser.add_argument(
+        "--tolerance",
+        type=float,
+        default=0.01,
+        metavar="SHARE",
+        help="CRPS that may be lost against the best (default: 0.01)",
+    )
+    parser.add_argument("--store", metavar="DIR", help="where the run's store lies now")
+    parser.add_argument("--dry-run", action="store_true", help="leave the run's default as it is")
+    return run_command(_tune, parser, argv)
+
+
+def _tune(arguments: argparse.Namespace) -> None:
+    from jaxrain.downscaler import load
+    from jaxrain.training.mesh import keep_compiled_programs
+
+    if arguments.members < 2 or arguments.cases < 1:
+        raise InputError(
+            f"--members {arguments.members} --cases {arguments.cases}: expected 2 or more members "
+            "of 1 or more windows"
+        )
+    keep_compiled_programs()
+    words = [f"data.store={arguments.store}"] if arguments.store else []
+    downscaler = load(arguments.run, words)
+    settings = [
+        _setting(downscaler, name, steps)
+        for name in arguments.samplers
+        for steps in arguments.steps
+    ]
+    cases = _cases(downscaler, arguments.cases)
+    trials = []
+    print("| sampler | steps | seconds a member | CRPS [mm] | spread/skill |")
+    print("| --- | --- | --- | --- | --- |")
+    for setting in settings:
+        trial = _try(downscaler, setting, cases, arguments.members)
+        print(_row(trial), flush=True)
+        trials.append(trial)
+    best = recommended(trials, arguments.tolerance)
+    _save(downscaler, trials, best, default=not arguments.dry_run)
+    points = sum(case.truth.size for case in cases)
+    print(
+        f"on {len(cases)} windows of the validation hours ({points} points), {arguments.members} "
+        f"members: {best.sampler} in {best.steps} steps"
+        + ("" if arguments.dry_run else f", now the default of {downscaler.run}")
+    )
+
+
+def recommended(trials: Sequence[Trial], tolerance: float) -> Trial:
+    """The fastest whose CRPS is at most `tolerance` (a share) above the best."""
+    least = min(trial.crps_mm for trial in trials)
+    good = [trial for trial in trials if trial.crps_mm <= least * (1 + tolerance)]
+    return min(good, key=lambda trial: trial.seconds)
+
+
+def pareto(trials: Sequence[Trial]) -> list[Trial]:
+    """Those that no other beats in both seconds and CRPS, the fastest first."""
+    front: list[Trial] = []
+    for trial in sorted(trials, key=lambda trial: (trial.seconds, trial.crps_mm)):
+        if not front or trial.crps_mm < front[-1].crps_mm:
+            front.append(trial)
+    return front
+
+
+def _setting(downscaler: "Downscaler", name: str, steps: int) -> Any:
+    from pydantic import ValidationError
+
+    try:
+        return dataclasses.replace(downscaler.config.sample, sampler=name, steps=steps)
+    except ValidationError as error:
+        message = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+        raise InputError(f"--samplers {name} --steps {steps}: {message}") from None
+
+
+def _cases(downscaler: "Downscaler", count: int) -> "list[Case]":
+    from jaxrain.pairs.store import open_store
+    from jaxrain.validation import choose_cases
+
+    config = downscaler.config
+    train = dataclasses.replace(config.train, validation_cases=count)
+    store = open_store(config.data.store, config.data)
+    cases = choose_cases(dataclasses.replace(config, train=train), store)
+    if not cases:
+        raise InputError(
+            f"the store {store.path} has no validation hours: name some in data.splits.validation "
+            "and run prepare again"
+        )
+    return cases
+
+
+def _try(downscaler: "Downscaler", setting: Any, cases: "Sequence[Case]", members: int) -> Trial:
+    import numpy as np
+
+    from jaxrain.ensembles.canvas import make_downscale
+    from jaxrain.pairs.scaling import Scaling
+    from jaxrain.validation import draw, score, spread_skill
+
+    scaling = Scaling.from_manifest(downscaler.manifest, downscaler.config.data)
+    program = make_downscale(downscaler.apply, scaling, downscaler.config.diffusion, setting)
+    compiled, seconds, drawn = set(), [], []
+    for case in cases:
+        shapes = (case.canvas.lattice, case.coarse.shape)
+        if shapes not in compiled:
+            draw(program, downscaler.weights, case, members)
+            compiled.add(shapes)
+        began = time.perf_counter()
+        drawn.append(draw(program, downscaler.weights, case, members))
+        seconds.append((time.perf_counter() - began) / members)
+    return Trial(
+        sampler=setting.sampler,
+        steps=setting.steps,
+        seconds=float(np.median(seconds)),
+        crps_mm=score(list(cases), drawn)["validation_crps_mm"],
+        spread_skill=spread_skill(list(cases), drawn),
+    )
+
+
+def _row(trial: Trial) -> str:
+    return (
+        f"| {trial.sampler} | {trial.steps} | {trial.seconds:.3g} | {trial.crps_mm:.4g} "
+        f"| {trial.spread_skill:.2f} |"
+    )
+
+
+def _save(downscaler: "Downscaler", trials: Sequence[Trial], best: Trial, *, default: bool) -> None:
+    """Writes RUN/report/tune.json and tune.png, and the run's default sampler."""
+    from jaxrain.config import load_config, save_config
+    from jaxrain.pairs.store import save_json
+
+    report = downscaler.run / "report"
+    report.mkdir(exist_ok=True)
+    rows = [dataclasses.asdict(trial) for trial in trials]
+    save_json(report / "tune.json", {"trials": rows, "recommended": dataclasses.asdict(best)})
+    _picture(report / "tune.png", trials, best)
+    if default:
+        # Read anew: the store may have been named for this command alone.
+        path = downscaler.run / "config.yaml"
+        config = load_config(path)
+        sample = dataclasses.replace(config.sample, sampler=best.sampler, steps=best.steps)
+        save_config(dataclasses.replace(config, sample=sample), path)
+
+
+def _picture(path: Path, trials: Sequence[Trial], best: Trial) -> None:
+    """CRPS against seconds, a line a sampler, the Pareto front under them."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    front = pareto(trials)
+    axes.plot(
+        [trial.seconds for trial in front],
+        [trial.crps_mm for trial in front],
+        color="0.8",
+        lw=6,
+        label="none is faster and better",
+    )
+    for name in dict.fromkeys(trial.sampler for trial in trials):
+        of_it = [trial for trial in trials if trial.sampler == name]
+        axes.plot(
+            [t.seconds for t in of_it], [t.crps_mm for t in of_it], marker="o", lw=1, label=name
+        )
+        for trial in of_it:
+            where = (trial.seconds, trial.crps_mm)
+            axes.annotate(f" {trial.steps}", where, fontsize=8, va="bottom")
+    axes.plot(best.seconds, best.crps_mm, "k*", ms=14, label="recommended")
+    axes.set(xscale="log", xlabel="seconds a member", ylabel="CRPS [mm]")
+    axes.legend(frameon=False, fontsize=8)
+    partial = path.with_name(f".{path.name}.partial")
+    figure.savefig(partial, format="png", dpi=110)
+    partial.replace(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,100 @@
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from jaxrain import tune
+from jaxrain.config import load_config, save_config
+from jaxrain.pairs.build import prepare
+from jaxrain.pairs.store import open_store, save_grids, save_json
+from jaxrain.training.checkpoint import open_checkpoints
+from jaxrain.training.network import define_network
+from jaxrain.training.state import create_state
+from jaxrain.tune import Trial, pareto, recommended
+from jaxrain.weather.cf import write_netcdf
+
+CONFIG = """
+data:
+  root: {root}
+  store: {root}/store
+  fine: ["*.nc"]
+  coarse: []
+  coarsen: 8
+  variables: [tp]
+  splits: {{train: ["2020-07-01T00/2020-07-01T01"], validation: ["{validation}"]}}
+  rain_scaling: log1p
+  patch: 16
+model: {{inner_channel: 8, channel_mults: [1, 2], res_blocks: 1, norm_groups: 4, attn_res: []}}
+diffusion: {{steps: 100, prediction: x0}}
+sample: {{members: 3, steps: 4, batch: 4, sampler: ddpm}}
+"""
+
+
+def trial(seconds, crps_mm, steps=1):
+    return Trial("dpmpp_2m", steps, seconds, crps_mm, 1.0)
+
+
+def test_the_fastest_within_the_tolerance_is_recommended():
+    trials = [trial(1, 1.2), trial(2, 1.005), trial(3, 1.008), trial(9, 1.0)]
+    assert recommended(trials, 0.01) == trials[1]
+    assert recommended(trials, 0.0) == trials[3]
+    assert recommended(trials, 0.5) == trials[0]
+
+
+def test_the_front_holds_what_none_beats():
+    trials = [trial(3, 0.9), trial(1, 1.2), trial(2, 1.3), trial(4, 0.9), trial(1, 1.1)]
+    assert pareto(trials) == [trial(1, 1.1), trial(3, 0.9)]
+
+
+@pytest.fixture
+def make_run(tmp_path):
+    """A run that was never trained."""
+
+    def make(validation):
+        hours = np.arange("2020-07-01T00", "2020-07-01T04", dtype="datetime64[h]")
+        rain = np.random.default_rng(0).gamma(0.3, 3.0, (4, 24, 32)).astype(np.float32)
+        dims = ("time", "latitude", "longitude")
+        axes = (30 - 0.01 * np.arange(24), 110 + 0.01 * np.arange(32))
+        coordinates = dict(zip(dims, (hours.astype("datetime64[ns]"), *axes), strict=True))
+        write_netcdf(xr.Dataset({"rain": (dims, rain)}, coordinates), tmp_path / "rain.nc")
+        (tmp_path / "c.yaml").write_text(CONFIG.format(root=tmp_path, validation=validation))
+        config = load_config(tmp_path / "c.yaml")
+        store = open_store(prepare(config.data, say=lambda _: None))
+        folder = tmp_path / "run"
+        save_config(config, folder / "config.yaml")
+        save_json(folder / "manifest.json", store.manifest)
+        save_grids(folder / "grids", store.areas)
+        init, _ = define_network(config.model, config.data, len(store.channels))
+        with open_checkpoints(folder) as checkpoints:
+            checkpoints.save(create_state(config.train, init(0)), {"next_batch": 0})
+        return folder
+
+    return make
+
+
+def test_the_recommendation_becomes_the_runs_default(make_run, capsys):
+    run = make_run("2020-07-01T02/2020-07-01T03")
+    words = [str(run), "--samplers", "heun", "ddim", "--steps", "5", "--cases", "1"]
+    assert tune.main([*words, "--members", "2", "--dry-run"]) == 0
+    assert load_config(run / "config.yaml").sample.sampler == "ddpm"
+    assert tune.main([*words, "--members", "2"]) == 0
+    found = json.loads((run / "report" / "tune.json").read_text())
+    assert [(t["sampler"], t["steps"]) for t in found["trials"]] == [("heun", 5), ("ddim", 5)]
+    best = min(found["trials"], key=lambda t: t["crps_mm"])
+    assert found["recommended"]["crps_mm"] <= 1.01 * best["crps_mm"]
+    sample = load_config(run / "config.yaml").sample
+    assert (sample.sampler, sample.steps) == (found["recommended"]["sampler"], 5)
+    assert sample.members == 3
+    assert (run / "report" / "tune.png").stat().st_size > 1000
+    assert "now the default of" in capsys.readouterr().out
+
+
+def test_what_cannot_be_tried_is_one_line(make_run, capsys):
+    run = make_run("2021-01-01")
+    assert tune.main([str(run)]) == 2
+    assert "has no validation hours" in capsys.readouterr().err
+    assert tune.main([str(run), "--samplers", "euler"]) == 2
+    assert "unknown sampler 'euler'; there are" in capsys.readouterr().err
+    assert tune.main([str(run), "--members", "1"]) == 2
+    assert "expected 2 or more members" in capsys.readouterr().err
