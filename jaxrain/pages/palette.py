@@ -2,7 +2,6 @@
 
 from matplotlib import colormaps
 from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap
-from matplotlib.figure import Figure
 
 # Light rain in blues that darken, heavy rain in ambers that darken: blue against amber is the pair
 # that all common colour blindness leaves apart (the test simulates it), and white is dry.
@@ -44,8 +43,3 @@ def probability_scale() -> tuple[Colormap, BoundaryNorm]:
 def system_colour(name: str, number: int = 0) -> str:
     """A forecast's colour; those without one of their own take the rest in turn."""
     return SYSTEM_COLOURS.get(name, OTHER_COLOURS[number % len(OTHER_COLOURS)])
-
-
-def new_figure(width: float, height: float) -> Figure:
-    """An empty figure [inches] in the page's style, without a window system."""
-    return Figure(figsize=(width, height), layout="constrained", facecolor="white")

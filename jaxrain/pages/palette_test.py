@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from jaxrain.verification.palette import (
+from jaxrain.pages.palette import (
     MISSING,
     PROBABILITY_EDGES,
     RAIN_EDGES_MM,
