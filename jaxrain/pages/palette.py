@@ -1,5 +1,7 @@
 """Colours that mean the same to every eye: rain in classes, and one colour for each forecast."""
 
+from collections.abc import Sequence
+
 from matplotlib import colormaps
 from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap
 
@@ -22,6 +24,22 @@ SYSTEM_COLOURS = {
 }
 OTHER_COLOURS = ("#009E73", "#CC79A7", "#F0E442")
 
+# States of an hour: what is used in blues and yellow, what lacks a side in warm colours, what is
+# nowhere in black; by the names of the audit.
+HOUR_COLOURS = {
+    "absent": "#eceff2",
+    "in_no_split": "#bcc4cc",
+    "missing": "#000000",
+    "no_fine_rain": "#d55e00",
+    "no_predictors": "#cc79a7",
+    "train": "#0072b2",
+    "validation": "#56b4e9",
+    "test": "#f0e442",
+}
+
+DIFFERENCE_EDGES_MM = (-20, -10, -5, -2, -0.5, 0.5, 2, 5, 10, 20)
+SHARE_EDGES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.9, 1.0)
+
 
 def rain_scale() -> tuple[Colormap, BoundaryNorm]:
     """Colours and classes of rain in an hour [mm]: white below the first edge, NaN grey."""
@@ -33,11 +51,36 @@ def rain_scale() -> tuple[Colormap, BoundaryNorm]:
 
 def probability_scale() -> tuple[Colormap, BoundaryNorm]:
     """Colours and classes of a probability 0..1: white below the first edge, NaN grey."""
+    return _graded("BuPu", PROBABILITY_EDGES)
+
+
+def share_scale(colours: str) -> tuple[Colormap, BoundaryNorm]:
+    """Colours and classes of a share of time 0..1, finer near 0: white below 1 %, NaN grey.
+
+    Args:
+      colours: matplotlib's name of a sequence that darkens.
+    """
+    return _graded(colours, SHARE_EDGES)
+
+
+def difference_scale() -> tuple[Colormap, BoundaryNorm]:
+    """Colours and classes of a difference of rain [mm]: amber where less, purple where more."""
+    # Orange against purple is apart for every eye; white is within half a millimetre.
+    count = len(DIFFERENCE_EDGES_MM) + 1
+    colours = colormaps["PuOr_r"].resampled(count)(range(count))
+    colours[count // 2] = (1, 1, 1, 1)
+    scale = ListedColormap(colours[1:-1], "difference").with_extremes(
+        under=colours[0], over=colours[-1], bad=MISSING
+    )
+    return scale, BoundaryNorm(DIFFERENCE_EDGES_MM, count - 2)
+
+
+def _graded(name: str, edges: Sequence[float]) -> tuple[Colormap, BoundaryNorm]:
     # A sequence of one hue whose lightness falls evenly reads without colour too.
-    count = len(PROBABILITY_EDGES) - 1
-    colours = colormaps["BuPu"].resampled(count + 1)(range(1, count + 1))
-    scale = ListedColormap(colours, "probability").with_extremes(under=DRY, bad=MISSING)
-    return scale, BoundaryNorm(PROBABILITY_EDGES, count)
+    count = len(edges) - 1
+    colours = colormaps[name].resampled(count + 1)(range(1, count + 1))
+    scale = ListedColormap(colours, name).with_extremes(under=DRY, bad=MISSING)
+    return scale, BoundaryNorm(edges, count)
 
 
 def system_colour(name: str, number: int = 0) -> str:

@@ -16,7 +16,9 @@ import numpy as np
 import jaxrain
 from jaxrain.errors import InputError
 from jaxrain.grids.regrid import block_mean
-from jaxrain.pairs.audit import audit, audit_table
+from jaxrain.pairs.audit.report import read_report, write_report
+from jaxrain.pairs.audit.survey import Survey
+from jaxrain.pairs.audit.table import audit_table
 from jaxrain.pairs.pairing import Hour, PairedArea, Pairing, pair
 from jaxrain.pairs.placement import BLOCK, cover
 from jaxrain.pairs.progress import watched
@@ -63,9 +65,10 @@ def prepare(config: DataConfig, say: Say = print) -> Path:
         write_demo(config.root)
     sources = find_sources(config, ["fine"] if config.coarsen else ["fine", "coarse"])
     made_from = _made_from(config, sources)
-    if _finished(path, config, made_from):
+    found = read_report(path)
+    if found is not None and _finished(path, config, made_from):
         say(f"{path} is up to date")
-        say(audit_table(json.loads((path / "audit.json").read_text(encoding="utf-8"))))
+        say(audit_table(found))
         return path
     for source in watched(sources, "files read", say):
         make_canonical(source, config)
@@ -73,13 +76,13 @@ def prepare(config: DataConfig, say: Say = print) -> Path:
     _write_arrays(path, config, made_from, pairing, say)
     manifest = _describe(config, sources, pairing) | {"made_from": made_from}
     store = Store(path, manifest, open_areas(path, manifest))
-    tallies = tally_hours(store, config)
+    survey = Survey(store, config)
+    tallies = tally_hours(store, config, survey.add)
     manifest["statistics"] = training_statistics(store, config, tallies["train"])
     manifest["statistics"]["target"]["test_share_beyond"] = share_beyond(store, config, "test")
-    summary = audit(store, pairing, tallies)
-    save_json(path / "audit.json", summary)
+    found = write_report(store, config, pairing, tallies, survey)
     save_json(path / "manifest.json", manifest)
-    say(audit_table(summary))
+    say(audit_table(found))
     return path
 
 

@@ -15,6 +15,10 @@ from jaxrain.pairs.sources import Source
 from jaxrain.weather.netcdf import open_netcdf
 from jaxrain.weather.projections import grid_mapping
 
+# Reasons that an hour is left out for; others name the predictors that it lacks.
+IN_NO_SPLIT = "in no split"
+NO_FINE_RAIN = "no fine rain at this hour"
+
 
 @dataclass(frozen=True)
 class Place:
@@ -62,6 +66,8 @@ class Pairing:
       units: how many files had which units, by variable; the rain's is 'fine_rain'.
       time_sources: how many fine hours got their time from the name, the file, or the time that
         it was produced, which is a guess.
+      windows: how many files had sums over which window, or made a variable from which others,
+        where a reader says so; by variable as `units`.
     """
 
     areas: list[PairedArea] = field(default_factory=list)
@@ -69,6 +75,7 @@ class Pairing:
     reissued: list[tuple[np.datetime64, str, str]] = field(default_factory=list)
     units: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     time_sources: Counter[str] = field(default_factory=Counter)
+    windows: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
 
 
 def pair(config: DataConfig, sources: list[Source]) -> Pairing:
@@ -92,8 +99,7 @@ def pair(config: DataConfig, sources: list[Source]) -> Pairing:
     _check_hours(pairing, coarse, bool(config.coarsen))
     alone = {time: place for places in coarse.values() for time, place in places.items()}
     pairing.left_out += [
-        (time, alone[time].source.name, "no fine rain at this hour")
-        for time in sorted(set(alone) - rainy)
+        (time, alone[time].source.name, NO_FINE_RAIN) for time in sorted(set(alone) - rainy)
     ]
     return pairing
 
@@ -108,6 +114,7 @@ def _index_fine(
             grid, times = _grid_of(dataset), dataset["time"].values.astype("datetime64[s]")
             pairing.units["fine_rain"][str(dataset.attrs["file_units"])] += 1
             pairing.time_sources[str(dataset.attrs["time_source"])] += len(times)
+            _note_window("fine_rain", dataset["rain"], pairing)
         places = next((hours for known, hours in indexed if known.same_as(grid)), None)
         if places is None:
             places = {}
@@ -121,6 +128,13 @@ def _index_fine(
                 pairing.reissued.append((time, place.source.name, other.source.name))
             places[time] = place
     return indexed
+
+
+def _note_window(name: str, variable: xr.DataArray, pairing: Pairing) -> None:
+    for told in ("summed", "derived_from"):
+        if told in variable.attrs:
+            words = "from " if told == "derived_from" else ""
+            pairing.windows[name][f"{words}{variable.attrs[told]}"] += 1
 
 
 def _edition(place: Place) -> tuple[str, str]:
@@ -151,6 +165,7 @@ def _index_coarse(
             for name in (name for name in config.variables if name in dataset):
                 held.add(name)
                 pairing.units[name][str(dataset[name].attrs["file_units"])] += 1
+                _note_window(name, dataset[name], pairing)
                 axes = [dim for dim in dataset[name].dims if dim != "time"]
                 # Where a file has an hour for one variable alone, the others are NaN in it.
                 there = dataset[name].notnull().any(axes).values
@@ -235,7 +250,7 @@ def _place_hour(
         )
     lacking = [variable for variable, places in coarse.items() if time not in places]
     if not matching:
-        pairing.left_out.append((time, name, "in no split"))
+        pairing.left_out.append((time, name, IN_NO_SPLIT))
     elif lacking:
         pairing.left_out.append((time, name, f"no {', '.join(lacking)} at this hour"))
     else:

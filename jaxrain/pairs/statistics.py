@@ -1,6 +1,7 @@
 """Statistics of the training hours: one streaming pass in float64, whatever the length."""
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,7 +10,10 @@ from jaxrain.errors import InputError
 from jaxrain.pairs.interpolation import Matrices, interpolation_matrices
 from jaxrain.pairs.recipe import SPLITS, DataConfig
 from jaxrain.pairs.scaling import RAIN_CHANNEL, bend_rain
-from jaxrain.pairs.store import Store
+from jaxrain.pairs.store import Area, Store
+
+# Takes an area, an hour's index in it, its predictors [C, h, w] and its fine rain [H, W].
+Look = Callable[[Area, int, np.ndarray, np.ndarray], None]
 
 
 class Moments(NamedTuple):
@@ -80,8 +84,14 @@ class Tally(NamedTuple):
         )
 
 
-def tally_hours(store: Store, config: DataConfig) -> dict[str, Tally]:
-    """One pass over all hours of a store, by split."""
+def tally_hours(store: Store, config: DataConfig, look: Look | None = None) -> dict[str, Tally]:
+    """One pass over all hours of a store, by split.
+
+    Args:
+      store: its arrays are read once.
+      config: the data section.
+      look: is shown each hour while it is in memory.
+    """
     empty = Tally([Moments()] * len(store.channels), Moments(), Moments(), 0)
     tallies = dict.fromkeys(SPLITS, empty)
     for area in store.areas:
@@ -90,6 +100,8 @@ def tally_hours(store: Store, config: DataConfig) -> dict[str, Tally]:
             coarse, fine = np.asarray(area.coarse(index)), np.asarray(area.fine(index))
             target = _bent_target(store, config, matrices, coarse, fine)
             tallies[split] = tallies[split].add(coarse, fine, target)
+            if look is not None:
+                look(area, index, coarse, fine)
     return tallies
 
 

@@ -1,0 +1,174 @@
+"""What the audit keeps of each hour: rain by amount, rain of a few boxes on both sides, gaps.
+
+Gathered while the statistics are, so that no array is read twice. An hour leaves a few hundred
+numbers, whatever its size.
+"""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxrain.grids.regrid import nearest_matrix
+from jaxrain.pairs.recipe import SPLITS, DataConfig
+from jaxrain.pairs.scaling import RAIN_CHANNEL
+from jaxrain.pairs.store import Area, Store
+
+# Amounts are counted to a hundredth of a millimetre, which is finer than any product; the last
+# bin takes what lies above 400 mm, more than has ever been measured in an hour.
+BIN_MM = 0.01
+_LAST_BIN = 40_000
+# Along a side: enough for the place of rain to count, few enough to keep years of hours.
+_BOXES = 8
+# Of a box's fine points: with fewer its mean is that of another place.
+_MIN_VALID = 0.5
+
+
+class Boxes(NamedTuple):
+    """Boxes of coarse cells, with the fine points that are nearest to them.
+
+    Attributes:
+      fine: first row and first column of each box in the fine grid.
+      cells: rows and columns of the coarse grid that have fine points, in the fine grid's order.
+      coarse: first row and first column of each box among `cells`.
+    """
+
+    fine: tuple[np.ndarray, np.ndarray]
+    cells: tuple[np.ndarray, np.ndarray]
+    coarse: tuple[np.ndarray, np.ndarray]
+
+
+class BoxRain(NamedTuple):
+    """Rain of an area's boxes by hour, mm, NaN where not known.
+
+    Attributes:
+      times: ends of hours, datetime64[s] [T], ascending.
+      fine: shape [T, R].
+      coarse: shape [T, R].
+    """
+
+    times: np.ndarray
+    fine: np.ndarray
+    coarse: np.ndarray
+
+
+@dataclass(eq=False)
+class Gaps:
+    """Counts of an area's hours by blocks of fine points, as `placement.cover` makes them.
+
+    Attributes:
+      valid: known points over all hours, shape [by, bx].
+      wet: those with 0.1 mm or more, shape [by, bx].
+      wet_by_hour: wet points of each hour, by the hour's index.
+    """
+
+    valid: np.ndarray
+    wet: np.ndarray
+    wet_by_hour: dict[int, int] = field(default_factory=dict)
+
+
+class Survey:
+    """Gathers hours in any order; `add` is one hour's.
+
+    Attributes:
+      counts: fine points by amount and split, and coarse points as 'coarse'; int64 [bins], where
+        bin k holds k * BIN_MM.
+      gaps: by area.
+    """
+
+    def __init__(self, store: Store, config: DataConfig) -> None:
+        self.counts = {name: np.zeros(_LAST_BIN + 1, np.int64) for name in (*SPLITS, "coarse")}
+        self.gaps: dict[str, Gaps] = {}
+        self._rain = store.channels.index(RAIN_CHANNEL) if RAIN_CHANNEL in store.channels else None
+        # Coarse rain that is made from the fine agrees with it by construction.
+        self._compares = self._rain is not None and config.coarsen is None
+        self._boxes = {area.name: boxes(area) for area in store.areas} if self._compares else {}
+        self._box_rain: dict[str, dict[np.datetime64, tuple[np.ndarray, np.ndarray]]] = {}
+
+    def add(self, area: Area, index: int, coarse: np.ndarray, fine: np.ndarray) -> None:
+        """Adds an hour: coarse [C, h, w] in canonical units, fine [H, W] in mm."""
+        self.counts[area.splits[index]] += count_amounts(fine)
+        self._add_cover(area, index)
+        if self._rain is None:
+            return
+        rain = coarse[self._rain]
+        self.counts["coarse"] += count_amounts(rain)
+        if self._compares:
+            where = self._boxes[area.name]
+            hours = self._box_rain.setdefault(area.name, {})
+            hours[area.hours[index]] = (
+                box_means(fine, *where.fine),
+                box_means(rain[np.ix_(*where.cells)], *where.coarse),
+            )
+
+    def box_rain(self) -> list[BoxRain]:
+        """Rain of boxes, area by area; none where there is nothing to compare."""
+        series = []
+        for hours in self._box_rain.values():
+            times = sorted(hours)
+            fine, coarse = (np.stack([hours[time][side] for time in times]) for side in (0, 1))
+            series.append(BoxRain(np.asarray(times, "datetime64[s]"), fine, coarse))
+        return series
+
+    def _add_cover(self, area: Area, index: int) -> None:
+        valid, wet = area.cover(index)
+        if area.name not in self.gaps:
+            self.gaps[area.name] = Gaps(np.zeros(valid.shape, int), np.zeros(valid.shape, int))
+        gaps = self.gaps[area.name]
+        gaps.valid += valid
+        gaps.wet += wet
+        gaps.wet_by_hour[index] = int(wet.sum(dtype=np.int64))
+
+
+def count_amounts(rain_mm: np.ndarray) -> np.ndarray:
+    """How many of the known values lie at each hundredth of a millimetre, int64 [bins]."""
+    known = rain_mm[np.isfinite(rain_mm)]
+    bins = np.clip(np.rint(known / np.float32(BIN_MM)), 0, _LAST_BIN).astype(np.int32)
+    return np.bincount(bins, minlength=_LAST_BIN + 1)
+
+
+def boxes(area: Area) -> Boxes:
+    """Divides an area into up to 8 x 8 boxes of whole coarse cells."""
+    axes = [
+        _divide(nearest_matrix(coarse, fine).argmax(axis=1))
+        for coarse, fine in (
+            (area.coarse_grid.y, area.fine_grid.y),
+            (area.coarse_grid.x, area.fine_grid.x),
+        )
+    ]
+    (fine_y, cells_y, coarse_y), (fine_x, cells_x, coarse_x) = axes
+    return Boxes((fine_y, fine_x), (cells_y, cells_x), (coarse_y, coarse_x))
+
+
+def box_means(values: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Means over boxes.
+
+    Args:
+      values: shape [H, W], NaN where missing.
+      rows: first row of each box, ascending from 0.
+      columns: first column of each box.
+
+    Returns:
+      float32 [rows * columns]; NaN where fewer than half of a box's points are known.
+    """
+    valid = np.isfinite(values)
+    sums, counts, sizes = (
+        np.add.reduceat(np.add.reduceat(each, rows, axis=0, dtype=kind), columns, axis=1)
+        for each, kind in (
+            (np.where(valid, values, 0), np.float64),
+            (valid, np.int64),
+            (np.broadcast_to(np.True_, values.shape), np.int64),
+        )
+    )
+    with np.errstate(invalid="ignore"):
+        means = np.where(counts >= _MIN_VALID * sizes, sums / counts, np.nan)
+    return means.ravel().astype(np.float32)
+
+
+def _divide(owners: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """From the coarse cell of each fine point, first points of boxes, cells, first cells."""
+    starts = np.flatnonzero(np.diff(owners, prepend=-1))
+    firsts = np.array(
+        [each[0] for each in np.array_split(np.arange(len(starts)), _BOXES) if each.size]
+    )
+    return starts[firsts], owners[starts], firsts
