@@ -38,7 +38,9 @@ HOUR_COLOURS = {
 }
 
 DIFFERENCE_EDGES_MM = (-20, -10, -5, -2, -0.5, 0.5, 2, 5, 10, 20)
-SHARE_EDGES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.9, 1.0)
+# Shares of time: of what should never be, and of what often is.
+GAP_EDGES = (0.001, 0.01, 0.05, 0.1, 0.2, 0.5, 0.9, 1.0)
+WET_EDGES = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7)
 
 
 def rain_scale() -> tuple[Colormap, BoundaryNorm]:
@@ -54,17 +56,18 @@ def probability_scale() -> tuple[Colormap, BoundaryNorm]:
     return _graded("BuPu", PROBABILITY_EDGES)
 
 
-def share_scale(colours: str) -> tuple[Colormap, BoundaryNorm]:
-    """Colours and classes of a share of time 0..1, finer near 0: white below 1 %, NaN grey.
+def gap_scale() -> tuple[Colormap, BoundaryNorm]:
+    """Colours and classes of the share of time that something is missing, 0..1: white is never."""
+    return _graded("Oranges", GAP_EDGES)
 
-    Args:
-      colours: matplotlib's name of a sequence that darkens.
-    """
-    return _graded(colours, SHARE_EDGES)
+
+def wet_scale() -> tuple[Colormap, BoundaryNorm]:
+    """Colours and classes of the share of time that it rains, 0..1: white below 1 %, NaN grey."""
+    return _graded("YlGnBu", WET_EDGES)
 
 
 def difference_scale() -> tuple[Colormap, BoundaryNorm]:
-    """Colours and classes of a difference of rain [mm]: amber where less, purple where more."""
+    """Colours and classes of a difference of rain [mm]: purple where less, amber where more."""
     # Orange against purple is apart for every eye; white is within half a millimetre.
     count = len(DIFFERENCE_EDGES_MM) + 1
     colours = colormaps["PuOr_r"].resampled(count)(range(count))

@@ -5,15 +5,17 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from jaxrain.pages.palette import (
+    GAP_EDGES,
     HOUR_COLOURS,
     MISSING,
     PROBABILITY_EDGES,
     RAIN_EDGES_MM,
-    SHARE_EDGES,
+    WET_EDGES,
     difference_scale,
+    gap_scale,
     probability_scale,
     rain_scale,
-    share_scale,
+    wet_scale,
 )
 
 # Machado, Oliveira and Fernandes (2009), severity 1, on linear RGB.
@@ -79,10 +81,10 @@ def test_more_and_less_rain_are_apart_and_darken_away_from_none(vision):
     assert colours(norm(0.0))[:3] == (1, 1, 1)
 
 
-@pytest.mark.parametrize("name", ["Oranges", "YlGnBu"])
-def test_shares_of_time_darken_evenly(name):
-    colours, norm = share_scale(name)
-    middles = (np.array(SHARE_EDGES[1:]) + SHARE_EDGES[:-1]) / 2
+@pytest.mark.parametrize(("scale", "edges"), [(gap_scale, GAP_EDGES), (wet_scale, WET_EDGES)])
+def test_shares_of_time_darken_evenly(scale, edges):
+    colours, norm = scale()
+    middles = (np.array(edges[1:]) + edges[:-1]) / 2
     lightness = [lab(colours(norm(value))[:3], "normal")[0] for value in middles]
     assert (np.diff(lightness) < -2).all()
     assert colours(norm(0.0))[:3] == (1, 1, 1)

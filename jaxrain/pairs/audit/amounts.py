@@ -11,12 +11,16 @@ from jaxrain.pairs.placement import WET_MM
 CLASS_EDGES_MM = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0)
 
 
-def describe_amounts(counts: np.ndarray) -> dict[str, Any]:
+def describe_amounts(counts: np.ndarray, most_mm: float) -> dict[str, Any]:
     """Sums up counts of `survey.count_amounts`.
 
+    Args:
+      counts: by amount.
+      most_mm: the largest amount, exactly.
+
     Returns:
-      `points`; `wet_share` (0.1 mm or more); `p50_mm`, `p99_mm` and `p99.9_mm`, None without
-      points; `class_counts`: dry, then from each edge of CLASS_EDGES_MM to the next.
+      `points`; `wet_share` (0.1 mm or more); `p50_mm`, `p99_mm`, `p99.9_mm` and `most_mm`; None
+      without points; `class_counts`: dry, then from each edge of CLASS_EDGES_MM to the next.
     """
     total = int(counts.sum())
     return {
@@ -25,6 +29,7 @@ def describe_amounts(counts: np.ndarray) -> dict[str, Any]:
         "p50_mm": _amount_at(counts, 0.5),
         "p99_mm": _amount_at(counts, 0.99),
         "p99.9_mm": _amount_at(counts, 0.999),
+        "most_mm": most_mm if total else None,
         "class_counts": np.add.reduceat(counts, [0, *map(_bin, CLASS_EDGES_MM)]).tolist(),
     }
 

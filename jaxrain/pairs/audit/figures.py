@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from jaxrain.pages.palette import HOUR_COLOURS, SYSTEM_COLOURS
 from jaxrain.pages.pictures import new_figure, tidy
@@ -25,7 +26,7 @@ def calendar_figure(covered: Coverage) -> Figure:
     columns = min(len(shown), _MONTHS_PER_ROW)
     rows = -(-len(shown) // columns)
     # Few months are drawn larger, for the page is as wide as ever.
-    cell = 9.6 / columns / 34
+    cell = min(9.6 / columns / 34, 0.2)
     figure = new_figure(columns * 34 * cell + 0.4, rows * (24 * cell * 0.8 + 0.35) + 0.25)
     axes = np.atleast_1d(figure.subplots(rows, columns)).ravel()
     for ax, month in zip(axes, shown, strict=False):
@@ -113,7 +114,7 @@ def _month(ax: Axes, covered: Coverage, month: np.datetime64) -> None:
     ax.set_yticks([0, 6, 12, 18])
     ax.tick_params(labelsize=7, length=2)
     ax.spines[:].set_visible(False)
-    ax.set_title(str(month), fontsize=9)
+    ax.set_title(str(month), fontsize=9, loc="left")
 
 
 def _histogram(ax: Axes, counts: np.ndarray) -> None:
@@ -150,6 +151,8 @@ def _curve(ax: Axes, name: str, counts: np.ndarray) -> None:
     changes = np.flatnonzero(np.diff(shares, append=0.0) < 0)
     style: dict[str, Any] = {"color": _COARSE_COLOUR, "ls": "--", "lw": 1.6}
     if name != "coarse":
-        style = {"color": HOUR_COLOURS[name], "lw": 1.8}
+        # A dark rim, for yellow on white is hard to see.
+        rim = [withStroke(linewidth=2.8, foreground="#555555")]
+        style = {"color": HOUR_COLOURS[name], "lw": 1.8, "path_effects": rim}
     label = "coarse rain" if name == "coarse" else f"fine, {name}"
     ax.plot(amounts[changes], shares[changes], label=label, **style)

@@ -14,11 +14,13 @@ from jaxrain.grids.grid import Grid
 from jaxrain.pages.field_map import draw_field, map_extent, map_inches
 from jaxrain.pages.palette import (
     DIFFERENCE_EDGES_MM,
+    GAP_EDGES,
     RAIN_EDGES_MM,
-    SHARE_EDGES,
+    WET_EDGES,
     difference_scale,
+    gap_scale,
     rain_scale,
-    share_scale,
+    wet_scale,
 )
 from jaxrain.pages.pictures import new_figure
 from jaxrain.pairs.audit.random_pair import Pair
@@ -38,18 +40,14 @@ def gaps_figure(area: Area, gaps: Gaps) -> Figure:
     points = np.outer(*(_block_sizes(size) for size in area.fine_grid.shape)) * len(area.hours)
     known = gaps.valid / points
     wet = np.where(gaps.valid > 0, gaps.wet / np.maximum(gaps.valid, 1), np.nan)
-    for ax, values, title, name in zip(
-        figure.subplots(1, 2),
-        (1.0 - known, wet),
-        ("Missing [% of hours]", "Wet, 0.1 mm or more [% of known hours]"),
-        ("Oranges", "YlGnBu"),
-        strict=True,
+    missing_ax, wet_ax = figure.subplots(1, 2)
+    for ax, values, title, (colours, norm), edges, extend in (
+        (missing_ax, 1.0 - known, "Missing [% of hours]", gap_scale(), GAP_EDGES, "min"),
+        (wet_ax, wet, "0.1 mm or more [% of known hours]", wet_scale(), WET_EDGES, "both"),
     ):
-        colours, norm = share_scale(name)
         image = draw_field(ax, grid, values, title, cmap=colours, norm=norm)
         _crop(ax, area.fine_grid)
-        labels = [f"{100 * edge:g}" for edge in SHARE_EDGES]
-        _scale(figure, ax, image, SHARE_EDGES, "", labels, extend="min")
+        _scale(figure, ax, image, edges, "", [f"{100 * edge:g}" for edge in edges], extend)
     return figure
 
 

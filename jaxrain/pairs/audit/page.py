@@ -163,7 +163,7 @@ def _clocks(lag: dict[str, Any], png: bytes | None) -> str:
 
 
 def _rain(found: dict[str, Any], png: bytes) -> str:
-    rain, ranges = found["rain"], found["ranges"]
+    rain = found["rain"]
     rows = []
     for name in ("all", "train", "validation", "test", "coarse"):
         of = rain[name]
@@ -172,10 +172,8 @@ def _rain(found: dict[str, Any], png: bytes) -> str:
         cells = [
             grouped(of["points"]),
             _percent(of["wet_share"]),
-            *(_number(of[key]) for key in ("p50_mm", "p99_mm", "p99.9_mm")),
+            *(_number(of[key]) for key in ("p50_mm", "p99_mm", "p99.9_mm", "most_mm")),
         ]
-        most = {"all": "fine_rain", "coarse": "tp"}.get(name)
-        cells.append(_number(ranges[most]["max"]) if most else "")
         rows.append(
             _row({"all": "fine, all", "coarse": "coarse"}.get(name, f"fine, {name}"), cells)
         )
@@ -189,8 +187,8 @@ def _rain(found: dict[str, Any], png: bytes) -> str:
         )
     return section(
         "How much it rains",
-        "Wet is 0.1 mm or more. Splits of one climate lie close together; coarse rain is rarer at "
-        "heavy amounts, for a mean over 25 km is no gauge.",
+        "Wet is 0.1 mm or more. Splits of one climate lie close together; coarse rain falls short "
+        "at heavy amounts, for a mean over a coarse cell has no peaks.",
         figure(png, "Rain by amount") + table(header, rows) + after,
     )
 
@@ -217,8 +215,8 @@ def _ranges(ranges: dict[str, dict[str, Any]]) -> str:
         low, high = of["plausible"]
         cells = [
             escape(of["units"]),
-            *(f"{of[key]:.5g}".replace("-", "−") for key in ("min", "mean", "max", "std")),
-            f"{low:.5g} to {high:.5g}".replace("-", "−"),
+            *(_number(of[key], 5) for key in ("min", "mean", "max", "std")),
+            f"{_number(low)} to {_number(high)}",
             _bar(of),
             _percent(of["missing_share"]),
             "as expected" if of["as_expected"] else '<b class="bad">check</b>',
@@ -331,8 +329,12 @@ def _percent(share: float) -> str:
     return f"{100 * share:.3g} %"
 
 
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3g}".replace("-", "−")
+def _number(value: float | None, digits: int = 3) -> str:
+    if value is None:
+        return "–"
+    # Large values in full: powers of ten are hard to compare.
+    text = f"{value:.0f}" if abs(value) >= 10**digits else f"{value:.{digits}g}"
+    return text.replace("-", "−")
 
 
 def _span(run: dict[str, Any]) -> str:

@@ -48,8 +48,7 @@ def write_report(
     pair = read_pair(store, *choose(store, survey.gaps))
     largest = sorted(store.areas, key=lambda area: -len(area.hours))[:_AREAS]
     rain = found["rain"]["all"]
-    extremes = {"p99": rain["p99_mm"], "p99.9": rain["p99.9_mm"]}
-    extremes["most"] = found["ranges"]["fine_rain"]["max"]
+    extremes = {"p99": rain["p99_mm"], "p99.9": rain["p99.9_mm"], "most": rain["most_mm"]}
     pictures = Pictures(
         calendar=png(figures.calendar_figure(covered)),
         lag=png(figures.lag_figure(found["lag"])) if any(found["lag"]["hours"]) else None,

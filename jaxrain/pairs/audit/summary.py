@@ -42,6 +42,7 @@ def audit(
     """
     splits = Counter(split for area in store.areas for split in area.splits)
     files = store.manifest["files"]
+    ranges = _ranges(store, tallies)
     shown, index = choose(store, survey.gaps)
     found = {
         "made_from": store.manifest["made_from"],
@@ -58,7 +59,7 @@ def audit(
         "units_found": {name: dict(counts) for name, counts in pairing.units.items()},
         "windows_found": {name: dict(counts) for name, counts in pairing.windows.items()},
         "time_sources": dict(pairing.time_sources),
-        "ranges": _ranges(store, tallies),
+        "ranges": ranges,
         "missing_share": {
             split: 1.0 - tally.fine.size / tally.points if tally.points else None
             for split, tally in tallies.items()
@@ -66,11 +67,7 @@ def audit(
         "target_beyond_share": {
             "test": store.manifest["statistics"]["target"]["test_share_beyond"]
         },
-        "rain": {
-            "class_edges_mm": list(CLASS_EDGES_MM),
-            "all": describe_amounts(np.sum([survey.counts[split] for split in SPLITS], axis=0)),
-            **{name: describe_amounts(counts) for name, counts in survey.counts.items()},
-        },
+        "rain": _rain(tallies, ranges, survey.counts),
         "lag": compare_rain(survey.box_rain(), _why_no_lag(config)),
         "areas": [
             about | {"hours": len(area.hours)}
@@ -114,6 +111,19 @@ def _ranges(store: Store, tallies: dict[str, Tally]) -> dict[str, dict[str, Any]
             "missing_share": 1.0 - every.size / (points if fine else cells),
         }
     return ranges
+
+
+def _rain(
+    tallies: dict[str, Tally], ranges: dict[str, dict[str, Any]], counts: dict[str, np.ndarray]
+) -> dict[str, Any]:
+    coarse = ranges[RAIN_CHANNEL]["max"] if RAIN_CHANNEL in ranges else 0.0
+    fine = np.sum([counts[split] for split in SPLITS], axis=0)
+    return {
+        "class_edges_mm": list(CLASS_EDGES_MM),
+        "all": describe_amounts(fine, ranges["fine_rain"]["max"]),
+        **{split: describe_amounts(counts[split], tallies[split].fine.most) for split in SPLITS},
+        "coarse": describe_amounts(counts["coarse"], coarse),
+    }
 
 
 def _bytes(store: Store) -> dict[str, int]:
