@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxrain.errors import InputError
-from jaxrain.pairs.interpolation import Matrices, interpolation_matrices
+from jaxrain.pairs.interpolation import Matrices, interpolate, interpolation_matrices
 from jaxrain.pairs.recipe import SPLITS, DataConfig
 from jaxrain.pairs.scaling import RAIN_CHANNEL, bend_rain
 from jaxrain.pairs.store import Area, Store
@@ -175,10 +175,8 @@ def _bent_target(
     bent = bend(fine.astype(np.float64))
     if config.target == "direct":
         return bent
-    rain = coarse[store.channels.index(RAIN_CHANNEL)].astype(np.float64)
-    missing = matrices.y[0] @ np.isnan(rain) @ matrices.x[0].T > 0
-    interpolated = matrices.y[0] @ np.nan_to_num(rain) @ matrices.x[0].T
-    return np.where(missing, np.nan, bent - bend(interpolated))
+    rain = coarse[store.channels.index(RAIN_CHANNEL)]
+    return bent - bend(interpolate(matrices, rain))
 
 
 def _bent_range(config: DataConfig, least: float, most: float) -> tuple[float, float]:

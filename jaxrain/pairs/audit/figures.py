@@ -30,7 +30,7 @@ def calendar_figure(covered: Coverage) -> Figure:
     figure = new_figure(columns * 34 * cell + 0.4, rows * (24 * cell * 0.8 + 0.35) + 0.25)
     axes = np.atleast_1d(figure.subplots(rows, columns)).ravel()
     for ax, month in zip(axes, shown, strict=False):
-        _month(ax, covered, month)
+        _month(ax, covered, month, gap=cell)
     for ax in axes[len(shown) :]:
         ax.axis("off")
     for ax in axes[: len(shown) : columns]:
@@ -92,7 +92,7 @@ def rain_figure(counts: dict[str, np.ndarray], extremes: dict[str, float | None]
     return figure
 
 
-def _month(ax: Axes, covered: Coverage, month: np.datetime64) -> None:
+def _month(ax: Axes, covered: Coverage, month: np.datetime64, gap: float) -> None:
     first = month.astype("datetime64[h]")
     days = int(((month + 1).astype("datetime64[D]") - month.astype("datetime64[D]")).astype(int))
     cells = np.full(days * 24, -1)
@@ -106,7 +106,7 @@ def _month(ax: Axes, covered: Coverage, month: np.datetime64) -> None:
         vmin=-0.5,
         vmax=len(STATES) - 0.5,
         edgecolors="white",
-        linewidth=0.25,
+        linewidth=3 * gap,
     )
     ax.set_ylim(24, 0)
     ax.set_xlim(0.5, 31.5)

@@ -35,7 +35,7 @@ _ARROWS = 12  # along a side
 def gaps_figure(area: Area, gaps: Gaps) -> Figure:
     """Share of hours in which the fine rain is missing, and in which it is wet, by 8 x 8 points."""
     height, width = map_inches(area.fine_grid)
-    figure = new_figure(2 * (width + 1.0), height + 0.5)
+    figure = new_figure(2 * (width + 1.0), height + 0.75)
     grid = _block_grid(area.fine_grid)
     points = np.outer(*(_block_sizes(size) for size in area.fine_grid.shape)) * len(area.hours)
     known = gaps.valid / points
@@ -64,7 +64,7 @@ def pair_figure(pair: Pair) -> Figure:
     height, width = map_inches(pair.grid)
     columns = 2 if len(panels) == 4 else len(panels)
     rows = len(panels) // columns
-    figure = new_figure(columns * (width + 0.9), rows * (height + 0.45))
+    figure = new_figure(columns * (width + 0.9), rows * (height + 0.75))
     axes = np.atleast_1d(figure.subplots(rows, columns)).ravel()
     for ax, draw in zip(axes, panels, strict=True):
         draw(figure, ax)

@@ -67,8 +67,8 @@ def render(found: dict[str, Any], config: dict[str, Any], pictures: Pictures) ->
         section(
             "One pair, drawn by lot",
             f"{escape(title)}; from the wetter half of the hours, seed "
-            f"{found['pair_shown']['seed']}. Rain and rain should lie in the same place, and moist "
-            "air around it. White is dry or no difference, hatched grey is not known.",
+            f"{found['pair_shown']['seed']}. Where both sides have rain, it should lie in the same "
+            "place. White is dry or no difference, hatched grey is not known.",
             figure(drawn, f"Coarse rain, a predictor, fine rain and difference: {title}"),
         ),
         _rain(found, pictures.rain),
@@ -119,6 +119,8 @@ def _hours(found: dict[str, Any], png: bytes) -> str:
             f" The splits ask for {counted(covered['asked_beyond'], 'hour')} more before the first "
             "or after the last hour of all files."
         )
+    if len(found["areas"]) > 1:
+        beyond += " An hour that several areas hold counts once here."
     lists = _listed(
         "Missing hours",
         [(_span(run), counted(run["hours"], "hour")) for run in covered["missing"]],
@@ -181,10 +183,9 @@ def _rain(found: dict[str, Any], png: bytes) -> str:
     beyond = found["target_beyond_share"]["test"]
     after = ""
     if beyond is not None:
-        after = (
-            f"<p>{_percent(beyond)} of the test points lie beyond the range of the training "
-            "hours; sampling clips them.</p>"
-        )
+        share = _percent(beyond) if beyond else "None"
+        after = f"<p>{share} of the test points lie beyond the range of the training hours"
+        after += ", which sampling clips.</p>" if beyond else ".</p>"
     return section(
         "How much it rains",
         "Wet is 0.1 mm or more. Splits of one climate lie close together; coarse rain falls short "

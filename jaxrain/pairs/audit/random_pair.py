@@ -7,7 +7,7 @@ import numpy as np
 from jaxrain.grids.grid import Grid
 from jaxrain.grids.regrid import block_axis, block_mean
 from jaxrain.pairs.audit.survey import Gaps
-from jaxrain.pairs.interpolation import interpolation_matrices
+from jaxrain.pairs.interpolation import interpolate, interpolation_matrices
 from jaxrain.pairs.scaling import RAIN_CHANNEL
 from jaxrain.pairs.store import Area, Store
 from jaxrain.weather.variables import split_channel
@@ -65,7 +65,7 @@ def read_pair(store: Store, area: Area, index: int) -> Pair:
     if RAIN_CHANNEL in store.channels:
         rain = coarse[store.channels.index(RAIN_CHANNEL)]
         matrices = interpolation_matrices(area.coarse_grid, grid, ["bilinear"], area.name)
-        difference = fine - matrices.y[0] @ rain.astype(np.float64) @ matrices.x[0].T
+        difference = fine - interpolate(matrices, rain)
     channel = _nearest(store.channels, "r", _HUMIDITY_HPA) or _another(store.channels)
     u, v = (_nearest(store.channels, name, _WIND_HPA) for name in ("u", "v"))
     wind = None

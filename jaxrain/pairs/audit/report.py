@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from jaxrain.pages.document import counted
 from jaxrain.pairs.audit.coverage import coverage
 from jaxrain.pairs.audit.summary import audit
 from jaxrain.pairs.audit.survey import Survey
@@ -56,7 +57,7 @@ def write_report(
         rain=png(figures.rain_figure(survey.counts, extremes)),
         gaps=[
             (
-                f"{area.name}: {len(area.hours)} hours, {area.fine_grid.extent()}",
+                f"{area.name}: {counted(len(area.hours), 'hour')}, {area.fine_grid.extent()}",
                 png(maps.gaps_figure(area, survey.gaps[area.name])),
             )
             for area in largest
