@@ -76,7 +76,7 @@ def prepare(config: DataConfig, say: Say = print) -> Path:
     _write_arrays(path, config, made_from, pairing, say)
     manifest = _describe(config, sources, pairing) | {"made_from": made_from}
     store = Store(path, manifest, open_areas(path, manifest))
-    survey = Survey(store, config)
+    survey = Survey(store.areas, store.channels, config)
     tallies = tally_hours(store, config, survey.add)
     manifest["statistics"] = training_statistics(store, config, tallies["train"])
     manifest["statistics"]["target"]["test_share_beyond"] = share_beyond(store, config, "test")

@@ -25,13 +25,20 @@ def describe_amounts(counts: np.ndarray, most_mm: float) -> dict[str, Any]:
     total = int(counts.sum())
     return {
         "points": total,
-        "wet_share": float(exceedance(counts)[_bin(WET_MM)]) if total else None,
+        "wet_share": float(counts[_bin(WET_MM) :].sum() / total) if total else None,
         "p50_mm": _amount_at(counts, 0.5),
         "p99_mm": _amount_at(counts, 0.99),
         "p99.9_mm": _amount_at(counts, 0.999),
         "most_mm": most_mm if total else None,
-        "class_counts": np.add.reduceat(counts, [0, *map(_bin, CLASS_EDGES_MM)]).tolist(),
+        "class_counts": class_counts(counts).tolist(),
     }
+
+
+def class_counts(counts: np.ndarray) -> np.ndarray:
+    """Points that are dry, then from each edge of CLASS_EDGES_MM to the next."""
+    edges = [0, *(_bin(edge) for edge in CLASS_EDGES_MM), len(counts)]
+    running = np.concatenate([[0], counts.cumsum()])
+    return np.diff(running[np.minimum(edges, len(counts))])
 
 
 def exceedance(counts: np.ndarray) -> np.ndarray:
@@ -41,7 +48,7 @@ def exceedance(counts: np.ndarray) -> np.ndarray:
 
 def _amount_at(counts: np.ndarray, share: float) -> float | None:
     running = counts.cumsum()
-    if running[-1] == 0:
+    if not counts.any():
         return None
     # The smallest amount that at least this share of points does not exceed.
     return round(int(np.searchsorted(running, share * running[-1])) * BIN_MM, 2)

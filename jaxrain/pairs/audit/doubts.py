@@ -21,9 +21,11 @@ def _clocks(found: dict[str, Any]) -> list[str]:
     lag, guessed = found["lag"], found["time_sources"].get("produced", 0)
     if lag["best"] and lag["clear"]:
         at = dict(zip(lag["lags"], lag["correlation"], strict=True))
+        side = "later" if lag["best"] > 0 else "earlier"
         warnings.append(
-            f"fine and coarse rain agree best {lag['best']:+d} h apart (correlation "
-            f"{at[lag['best']]:.2f}, {at[0]:.2f} as they are): {lag_hint(lag['best'])}"
+            f"the fine files' times are {abs(lag['best'])} h {side} than the predictors': so far "
+            f"apart their rain agrees best (correlation {at[lag['best']]:.2f}, {at[0]:.2f} as they "
+            f"are): {lag_hint(lag['best'])}"
         )
     if guessed:
         warnings.append(

@@ -10,7 +10,7 @@ from matplotlib.patheffects import withStroke
 
 from jaxrain.pages.palette import HOUR_COLOURS, SYSTEM_COLOURS
 from jaxrain.pages.pictures import new_figure, tidy
-from jaxrain.pairs.audit.amounts import CLASS_EDGES_MM, exceedance
+from jaxrain.pairs.audit.amounts import CLASS_EDGES_MM, class_counts, exceedance
 from jaxrain.pairs.audit.coverage import STATES, Coverage, months
 from jaxrain.pairs.audit.survey import BIN_MM
 from jaxrain.pairs.placement import WET_MM
@@ -70,7 +70,7 @@ def rain_figure(counts: dict[str, np.ndarray], extremes: dict[str, float | None]
     for name in (*SPLITS, "coarse"):
         if counts[name].sum():
             _curve(reached, name, counts[name])
-    lowest = min(line.get_ydata().min() for line in reached.lines)
+    lowest = min((line.get_ydata().min() for line in reached.lines), default=1e-3)
     reached.set_xscale("log")
     reached.set_yscale("log")
     reached.set_xlim(WET_MM, 400)
@@ -87,7 +87,8 @@ def rain_figure(counts: dict[str, np.ndarray], extremes: dict[str, float | None]
     reached.set_ylabel("share of points with at least that")
     reached.set_title("How often an amount is reached", fontsize=10)
     reached.xaxis.set_major_formatter("{x:g}")
-    reached.legend(fontsize=7.5, frameon=False, loc="lower left")
+    if reached.lines:
+        reached.legend(fontsize=7.5, frameon=False, loc="lower left")
     tidy(reached)
     return figure
 
@@ -118,9 +119,7 @@ def _month(ax: Axes, covered: Coverage, month: np.datetime64, gap: float) -> Non
 
 
 def _histogram(ax: Axes, counts: np.ndarray) -> None:
-    edges = [round(edge / BIN_MM) for edge in CLASS_EDGES_MM]
-    wet = np.add.reduceat(counts, edges)
-    shares = wet / max(counts.sum(), 1)
+    shares = class_counts(counts)[1:] / max(counts.sum(), 1)
     lefts = np.array(CLASS_EDGES_MM)
     rights = np.append(lefts[1:], 400.0)
     ax.bar(lefts, shares, width=rights - lefts, align="edge", color=SYSTEM_COLOURS["model"],

@@ -66,18 +66,20 @@ def compare_rain(series: Sequence[BoxRain], why_none: str | None = None) -> dict
 
 def lag_hint(lag: int) -> str:
     """What a lag that is not 0 may come from."""
-    side = "later" if lag > 0 else "earlier"
-    told = f"the fine files' times are {abs(lag)} h {side} than the predictors'"
     if lag == 8:
-        return f"{told}: they look like Beijing time (UTC+8) where UTC is expected"
-    if lag == -8:
-        return f"{told}: the predictors look like Beijing time, or 8 h were taken off twice"
-    if abs(lag) == 1:
-        side = "predictors" if lag > 0 else "fine files"
         return (
-            f"{told}: the {side} may name the start of the hour summed, where its end is expected"
+            "they look like Beijing time (UTC+8) where UTC is expected; set "
+            "data.fine_utc_offset_hours=8"
         )
-    return f"{told}: check the time zone of both, and which hours their rain is summed over"
+    if lag == -8:
+        return (
+            "the predictors look like Beijing time, or 8 h were taken off files that are in UTC; "
+            "check data.fine_utc_offset_hours"
+        )
+    if abs(lag) == 1:
+        whose = "the predictors" if lag > 0 else "the fine files"
+        return f"{whose} may name an hour's sum by its start, where its end is expected"
+    return "check the time zone of both, and which hours their rain is summed over"
 
 
 def _shared(series: BoxRain, lag: int) -> tuple[np.ndarray, np.ndarray]:
@@ -94,7 +96,8 @@ def _block_sums(series: Sequence[BoxRain]) -> np.ndarray:
     blocks = np.unique(every.astype(np.int64) // _BLOCK.astype(np.int64))
     sums = np.zeros((len(LAGS), len(blocks), 6))
     for each in series:
-        fine, coarse = np.log1p(each.fine.astype(float)), np.log1p(each.coarse.astype(float))
+        # A wrong fill value may be negative; the ranges tell of it.
+        fine, coarse = (np.log1p(np.maximum(rain.astype(float), 0)) for rain in each[1:])
         number = np.searchsorted(blocks, each.times.astype(np.int64) // _BLOCK.astype(np.int64))
         for place, lag in enumerate(LAGS):
             at_coarse, at_fine = _shared(each, lag)

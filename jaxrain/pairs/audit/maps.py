@@ -64,7 +64,7 @@ def pair_figure(pair: Pair) -> Figure:
     height, width = map_inches(pair.grid)
     columns = 2 if len(panels) == 4 else len(panels)
     rows = len(panels) // columns
-    figure = new_figure(columns * (width + 0.9), rows * (height + 0.75))
+    figure = new_figure(columns * (width + 0.9), rows * (height + 0.65))
     axes = np.atleast_1d(figure.subplots(rows, columns)).ravel()
     for ax, draw in zip(axes, panels, strict=True):
         draw(figure, ax)
@@ -113,7 +113,7 @@ def _arrows(ax: Axes, pair: Pair, u: np.ndarray, v: np.ndarray) -> None:
     rows, columns = (each[:: max(1, len(each) // _ARROWS)] for each in (rows, columns))
     here = np.ix_(rows, columns)
     arrows = ax.quiver(grid.x[columns], grid.y[rows], u[here], v[here], zorder=2, width=0.006)
-    ax.quiverkey(arrows, 0.88, -0.09, 10, "10 m s⁻¹", labelpos="E", fontproperties={"size": 7})
+    ax.quiverkey(arrows, 0.8, -0.12, 10, "10 m s⁻¹", labelpos="E", fontproperties={"size": 7})
 
 
 def _scale(
@@ -127,7 +127,8 @@ def _scale(
 ) -> None:
     """A colour scale beside its map; `extend` where the norm does not say it."""
     style: dict[str, Any] = {"extend": extend} if extend else {}
-    bar = figure.colorbar(image, ax=ax, ticks=list(ticks), pad=0.02, shrink=0.95, **style)
+    # An inset is as high as the map, whose shape is not that of its place.
+    bar = figure.colorbar(image, cax=ax.inset_axes((1.03, 0, 0.05, 1)), ticks=list(ticks), **style)
     bar.ax.set_yticklabels(labels or [f"{tick:g}" for tick in ticks])
     bar.ax.tick_params(labelsize=7, length=2)
     bar.set_label(label, fontsize=8)

@@ -20,7 +20,7 @@ from jaxrain.pages.document import (
 )
 from jaxrain.pages.palette import HOUR_COLOURS
 from jaxrain.pairs.audit.coverage import STATES
-from jaxrain.pairs.audit.table import human, saved_factor, told_of_lag
+from jaxrain.pairs.audit.table import human_bytes, saved_factor, told_of_lag
 from jaxrain.weather.variables import VARIABLES
 
 # Rows of a table that grows with the files; prepare_report.json has them all.
@@ -275,13 +275,13 @@ def _units(found: dict[str, Any]) -> str:
 def _files(found: dict[str, Any], config: dict[str, Any]) -> str:
     size, files = found["bytes"], found["files"]
     pairs = [
-        ("input", f"{counted(len(files), 'file')}, {human(size['input'])}"),
-        ("canonical NetCDF", human(size["netcdf"])),
-        ("fine rain, arrays", human(size["fine"])),
+        ("input", f"{counted(len(files), 'file')}, {human_bytes(size['input'])}"),
+        ("canonical NetCDF", human_bytes(size["netcdf"])),
+        ("fine rain, arrays", human_bytes(size["fine"])),
         (
             "predictors, arrays",
-            f"{human(size['coarse'])} on their own grid; {human(size['coarse_if_interpolated'])} "
-            "interpolated to the fine one",
+            f"{human_bytes(size['coarse'])} on their own grid; interpolated to the fine one "
+            f"{human_bytes(size['coarse_if_interpolated'])}",
         ),
         ("made from (hash of config and files)", found["made_from"]),
     ]

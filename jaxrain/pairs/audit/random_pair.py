@@ -48,13 +48,12 @@ class Pair:
 def choose(store: Store, gaps: dict[str, Gaps]) -> tuple[Area, int]:
     """An hour from the wetter half of all, by lot: dry ones show nothing."""
     hours = [
-        (wet, area.name, index)
-        for area in store.areas
-        for index, wet in gaps[area.name].wet_by_hour.items()
+        (wet, name, time) for name, each in gaps.items() for time, wet in each.wet_by_hour.items()
     ]
     wetter = sorted(hours, reverse=True)[: -(-len(hours) // 2)]
-    _, name, index = wetter[np.random.default_rng(SEED).integers(len(wetter))]
-    return next(area for area in store.areas if area.name == name), index
+    _, name, time = wetter[np.random.default_rng(SEED).integers(len(wetter))]
+    area = next(area for area in store.areas if area.name == name)
+    return area, int(np.flatnonzero(area.hours == time)[0])
 
 
 def read_pair(store: Store, area: Area, index: int) -> Pair:

@@ -54,7 +54,7 @@ def write_report(
         calendar=png(figures.calendar_figure(covered)),
         lag=png(figures.lag_figure(found["lag"])) if any(found["lag"]["hours"]) else None,
         pair=(pair.title, png(maps.pair_figure(pair))),
-        rain=png(figures.rain_figure(survey.counts, extremes)),
+        rain=png(figures.rain_figure(survey.counts(), extremes)),
         gaps=[
             (
                 f"{area.name}: {counted(len(area.hours), 'hour')}, {area.fine_grid.extent()}",

@@ -67,7 +67,7 @@ def audit(
         "target_beyond_share": {
             "test": store.manifest["statistics"]["target"]["test_share_beyond"]
         },
-        "rain": _rain(tallies, ranges, survey.counts),
+        "rain": _rain(tallies, ranges, survey.counts()),
         "lag": compare_rain(survey.box_rain(), _why_no_lag(config)),
         "areas": [
             about | {"hours": len(area.hours)}

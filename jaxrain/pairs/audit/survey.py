@@ -4,6 +4,7 @@ Gathered while the statistics are, so that no array is read twice. An hour leave
 numbers, whatever its size.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ import numpy as np
 from jaxrain.grids.regrid import nearest_matrix
 from jaxrain.pairs.recipe import SPLITS, DataConfig
 from jaxrain.pairs.scaling import RAIN_CHANNEL
-from jaxrain.pairs.store import Area, Store
+from jaxrain.pairs.store import Area
 
 # Amounts are counted to a hundredth of a millimetre, which is finer than any product; the last
 # bin takes what lies above 400 mm, more than has ever been measured in an hour.
@@ -59,78 +60,100 @@ class Gaps:
     Attributes:
       valid: known points over all hours, shape [by, bx].
       wet: those with 0.1 mm or more, shape [by, bx].
-      wet_by_hour: wet points of each hour, by the hour's index.
+      wet_by_hour: wet points of each hour, by its time.
     """
 
     valid: np.ndarray
     wet: np.ndarray
-    wet_by_hour: dict[int, int] = field(default_factory=dict)
+    wet_by_hour: dict[np.datetime64, int] = field(default_factory=dict)
 
 
 class Survey:
-    """Gathers hours in any order; `add` is one hour's.
+    """Gathers hours, in any order: `add` takes one, `update` what another survey has gathered.
+
+    Small enough to be sent between processes.
 
     Attributes:
-      counts: fine points by amount and split, and coarse points as 'coarse'; int64 [bins], where
-        bin k holds k * BIN_MM.
       gaps: by area.
     """
 
-    def __init__(self, store: Store, config: DataConfig) -> None:
-        self.counts = {name: np.zeros(_LAST_BIN + 1, np.int64) for name in (*SPLITS, "coarse")}
+    def __init__(self, areas: Sequence[Area], channels: list[str], config: DataConfig) -> None:
         self.gaps: dict[str, Gaps] = {}
-        self._rain = store.channels.index(RAIN_CHANNEL) if RAIN_CHANNEL in store.channels else None
+        self._counts = {name: np.zeros(0, np.int64) for name in (*SPLITS, "coarse")}
+        self._rain = channels.index(RAIN_CHANNEL) if RAIN_CHANNEL in channels else None
         # Coarse rain that is made from the fine agrees with it by construction.
-        self._compares = self._rain is not None and config.coarsen is None
-        self._boxes = {area.name: boxes(area) for area in store.areas} if self._compares else {}
+        compares = self._rain is not None and config.coarsen is None
+        self._boxes = {area.name: divide(area) for area in areas} if compares else {}
         self._box_rain: dict[str, dict[np.datetime64, tuple[np.ndarray, np.ndarray]]] = {}
 
     def add(self, area: Area, index: int, coarse: np.ndarray, fine: np.ndarray) -> None:
         """Adds an hour: coarse [C, h, w] in canonical units, fine [H, W] in mm."""
-        self.counts[area.splits[index]] += count_amounts(fine)
-        self._add_cover(area, index)
+        time = area.hours[index]
+        self._count(area.splits[index], count_amounts(fine))
+        valid, wet = area.cover(index).astype(np.int64)
+        self._add_gaps(area.name, Gaps(valid, wet, {time: int(wet.sum())}))
         if self._rain is None:
             return
         rain = coarse[self._rain]
-        self.counts["coarse"] += count_amounts(rain)
-        if self._compares:
+        self._count("coarse", count_amounts(rain))
+        if self._boxes:
             where = self._boxes[area.name]
-            hours = self._box_rain.setdefault(area.name, {})
-            hours[area.hours[index]] = (
+            self._box_rain.setdefault(area.name, {})[time] = (
                 box_means(fine, *where.fine),
                 box_means(rain[np.ix_(*where.cells)], *where.coarse),
             )
 
+    def update(self, other: "Survey") -> None:
+        """Adds the hours of another survey of the same store."""
+        for name, counts in other._counts.items():
+            self._count(name, counts)
+        for name, gaps in other.gaps.items():
+            self._add_gaps(name, gaps)
+        for name, hours in other._box_rain.items():
+            self._box_rain.setdefault(name, {}).update(hours)
+
+    def counts(self) -> dict[str, np.ndarray]:
+        """Fine points by amount and split, and coarse points as 'coarse'.
+
+        Each int64 [bins], all of one length; bin k holds k * BIN_MM.
+        """
+        size = max(len(counts) for counts in self._counts.values())
+        return {name: _longer(counts, size) for name, counts in self._counts.items()}
+
     def box_rain(self) -> list[BoxRain]:
         """Rain of boxes, area by area; none where there is nothing to compare."""
         series = []
-        for hours in self._box_rain.values():
+        for _, hours in sorted(self._box_rain.items()):
             times = sorted(hours)
             fine, coarse = (np.stack([hours[time][side] for time in times]) for side in (0, 1))
             series.append(BoxRain(np.asarray(times, "datetime64[s]"), fine, coarse))
         return series
 
-    def _add_cover(self, area: Area, index: int) -> None:
-        valid, wet = area.cover(index)
-        if area.name not in self.gaps:
-            self.gaps[area.name] = Gaps(np.zeros(valid.shape, int), np.zeros(valid.shape, int))
-        gaps = self.gaps[area.name]
-        gaps.valid += valid
-        gaps.wet += wet
-        gaps.wet_by_hour[index] = int(wet.sum(dtype=np.int64))
+    def _count(self, name: str, counts: np.ndarray) -> None:
+        size = max(len(counts), len(self._counts[name]))
+        self._counts[name] = _longer(self._counts[name], size) + _longer(counts, size)
+
+    def _add_gaps(self, name: str, more: Gaps) -> None:
+        have = self.gaps.get(name)
+        if have is None:
+            self.gaps[name] = Gaps(more.valid.copy(), more.wet.copy(), dict(more.wet_by_hour))
+            return
+        have.valid += more.valid
+        have.wet += more.wet
+        have.wet_by_hour.update(more.wet_by_hour)
 
 
 def count_amounts(rain_mm: np.ndarray) -> np.ndarray:
-    """How many of the known values lie at each hundredth of a millimetre, int64 [bins]."""
+    """How many of the known values lie at each hundredth of a millimetre, int64, to the largest."""
     known = rain_mm[np.isfinite(rain_mm)]
     bins = np.clip(np.rint(known / np.float32(BIN_MM)), 0, _LAST_BIN).astype(np.int32)
-    return np.bincount(bins, minlength=_LAST_BIN + 1)
+    return np.bincount(bins)
 
 
-def boxes(area: Area) -> Boxes:
+def divide(area: Area) -> Boxes:
     """Divides an area into up to 8 x 8 boxes of whole coarse cells."""
     axes = [
-        _divide(nearest_matrix(coarse, fine).argmax(axis=1))
+        _starts(nearest_matrix(coarse, fine).argmax(axis=1))
         for coarse, fine in (
             (area.coarse_grid.y, area.fine_grid.y),
             (area.coarse_grid.x, area.fine_grid.x),
@@ -165,10 +188,14 @@ def box_means(values: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.n
     return means.ravel().astype(np.float32)
 
 
-def _divide(owners: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _starts(owners: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """From the coarse cell of each fine point, first points of boxes, cells, first cells."""
     starts = np.flatnonzero(np.diff(owners, prepend=-1))
     firsts = np.array(
         [each[0] for each in np.array_split(np.arange(len(starts)), _BOXES) if each.size]
     )
     return starts[firsts], owners[starts], firsts
+
+
+def _longer(counts: np.ndarray, size: int) -> np.ndarray:
+    return np.pad(counts, (0, size - len(counts)))

@@ -21,9 +21,9 @@ def audit_table(found: dict[str, Any]) -> str:
     lines.append(
         _line(
             "on disk",
-            f"fine {human(size['fine'])}, predictors {human(size['coarse'])} (1/"
+            f"fine {human_bytes(size['fine'])}, predictors {human_bytes(size['coarse'])} (1/"
             f"{saved_factor(size):.0f} of what they were interpolated), NetCDF "
-            f"{human(size['netcdf'])}",
+            f"{human_bytes(size['netcdf'])}",
         )
     )
     lines += [_line("WARNING", warning) for warning in found["warnings"]]
@@ -50,7 +50,7 @@ def saved_factor(size: dict[str, int]) -> float:
     return size["coarse_if_interpolated"] / max(size["coarse"], 1)
 
 
-def human(size: float) -> str:
+def human_bytes(size: float) -> str:
     """Bytes in the unit that suits."""
     for unit in ("B", "KiB", "MiB", "GiB"):
         if size < 1024:
