@@ -15,6 +15,8 @@ from jaxrain.pairs.recipe import Selection, Splits
 from jaxrain.pairs.sources import find_sources, make_canonical
 from jaxrain.pairs.store import open_store
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 ALWAYS, NEVER = Selection(period="2020"), Selection(period="2021")
 NOON = Selection(period="2020-01-01T12")
 

@@ -74,6 +74,7 @@ def _rain_that_agrees(world, late):
     fine.to_netcdf(world.root / "fine" / "rain.nc")
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("late", [8, -8, 0])
 def test_files_in_another_time_zone_are_warned_of_everywhere(world, late):
     _rain_that_agrees(world, late)
@@ -104,6 +105,7 @@ def test_the_same_store_has_the_same_report_byte_for_byte(filled, tmp_path):
         ).read_bytes()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_lost_page_is_made_again(world):
     world.fill()
     prepare(world.config(), say=_quiet)
@@ -118,6 +120,7 @@ def test_the_page_is_sound_and_fetches_nothing(filled):
     assert _page(filled).count("data:image/png;base64,") == 5
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_names_from_files_can_not_become_part_of_the_page(world):
     hostile = "<img src=x onerror=alert(1)>&\"'<script>alert(2)<_script>.nc"
     world.write_fine(hostile, hours(3, 9))

@@ -16,6 +16,7 @@ def _summary(world):
     return json.loads((Path(world.config().store) / "prepare_report.json").read_text())
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_ranges_beyond_what_the_atmosphere_shows_are_warned_of(world, monkeypatch):
     monkeypatch.setitem(OFFSETS, "t", 20.0)
     world.fill()
