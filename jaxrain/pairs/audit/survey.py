@@ -4,6 +4,7 @@ Gathered while the statistics are, so that no array is read twice. An hour leave
 numbers, whatever its size.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -174,18 +175,21 @@ def box_means(values: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.n
     Returns:
       float32 [rows * columns]; NaN where fewer than half of a box's points are known.
     """
-    valid = np.isfinite(values)
-    sums, counts, sizes = (
-        np.add.reduceat(np.add.reduceat(each, rows, axis=0, dtype=kind), columns, axis=1)
-        for each, kind in (
-            (np.where(valid, values, 0), np.float64),
-            (valid, np.int64),
-            (np.broadcast_to(np.True_, values.shape), np.int64),
-        )
-    )
-    with np.errstate(invalid="ignore"):
-        means = np.where(counts >= _MIN_VALID * sizes, sums / counts, np.nan)
-    return means.ravel().astype(np.float32)
+    # Box by box, so that what is made on the way stays small, whatever the field's size.
+    means = [
+        _mean(values[top:bottom, left:right])
+        for top, bottom in itertools.pairwise([*rows, values.shape[0]])
+        for left, right in itertools.pairwise([*columns, values.shape[1]])
+    ]
+    return np.array(means, np.float32)
+
+
+def _mean(box: np.ndarray) -> float:
+    valid = np.isfinite(box)
+    count = np.count_nonzero(valid)
+    if count == 0 or count < _MIN_VALID * box.size:
+        return np.nan
+    return float(np.where(valid, box, 0).sum(dtype=np.float64)) / count
 
 
 def _starts(owners: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
