@@ -20,6 +20,8 @@ from jaxrain.pairs.store import Area
 # bin takes what lies above 400 mm, more than has ever been measured in an hour.
 BIN_MM = 0.01
 _LAST_BIN = 40_000
+# Values that are counted at once, so that a whole-China field takes little room beside itself.
+_AT_ONCE = 1 << 20
 # Along a side: enough for the place of rain to count, few enough to keep years of hours.
 _BOXES = 8
 # Of a box's fine points: with fewer its mean is that of another place.
@@ -131,8 +133,7 @@ class Survey:
         return series
 
     def _count(self, name: str, counts: np.ndarray) -> None:
-        size = max(len(counts), len(self._counts[name]))
-        self._counts[name] = _longer(self._counts[name], size) + _longer(counts, size)
+        self._counts[name] = _add(self._counts[name], counts)
 
     def _add_gaps(self, name: str, more: Gaps) -> None:
         have = self.gaps.get(name)
@@ -146,9 +147,14 @@ class Survey:
 
 def count_amounts(rain_mm: np.ndarray) -> np.ndarray:
     """How many of the known values lie at each hundredth of a millimetre, int64, to the largest."""
-    known = rain_mm[np.isfinite(rain_mm)]
-    bins = np.clip(np.rint(known / np.float32(BIN_MM)), 0, _LAST_BIN).astype(np.int32)
-    return np.bincount(bins)
+    counts = np.zeros(0, np.int64)
+    flat = rain_mm.reshape(-1)
+    for start in range(0, flat.size, _AT_ONCE):
+        part = flat[start : start + _AT_ONCE]
+        known = part[np.isfinite(part)]
+        bins = np.clip(np.rint(known / np.float32(BIN_MM)), 0, _LAST_BIN).astype(np.int32)
+        counts = _add(counts, np.bincount(bins))
+    return counts
 
 
 def divide(area: Area) -> Boxes:
@@ -199,6 +205,11 @@ def _starts(owners: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         [each[0] for each in np.array_split(np.arange(len(starts)), _BOXES) if each.size]
     )
     return starts[firsts], owners[starts], firsts
+
+
+def _add(counts: np.ndarray, more: np.ndarray) -> np.ndarray:
+    size = max(len(counts), len(more))
+    return _longer(counts, size) + _longer(more, size)
 
 
 def _longer(counts: np.ndarray, size: int) -> np.ndarray:
