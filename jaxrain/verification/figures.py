@@ -4,9 +4,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from jaxrain.pages.palette import system_colour
+from jaxrain.pages.pictures import new_figure, tidy
 from jaxrain.verification import spectra
 from jaxrain.verification.fractions import WINDOWS_KM
-from jaxrain.verification.palette import new_figure, system_colour
 from jaxrain.verification.points import THRESHOLDS_MM
 from jaxrain.verification.scoring import MODEL, Verification
 
@@ -44,7 +45,7 @@ def spectrum_figure(found: Verification) -> Figure:
         ax.xaxis.set_major_formatter("{x:g}")
         ax.xaxis.set_minor_formatter("")
         ax.set_xticks([w for w in (2, 4, 8, 16, 32, 64, 128, 256) if w <= waves[0] * 1.01])
-        _tidy(ax)
+        tidy(ax)
     if power.get_legend_handles_labels()[1]:
         power.set_yscale("log")
         power.legend(fontsize=8, frameon=False)
@@ -71,7 +72,7 @@ def _ranks(ax: Axes, found: Verification) -> None:
     ax.set_xlabel("place of the truth among the members")
     ax.set_ylabel("relative to a perfect ensemble")
     ax.set_title("Rank histogram", fontsize=10)
-    _tidy(ax)
+    tidy(ax)
 
 
 def _reliability(ax: Axes, found: Verification, threshold: float) -> None:
@@ -94,7 +95,7 @@ def _reliability(ax: Axes, found: Verification, threshold: float) -> None:
     ax.set_xlabel("share of members that say so")
     ax.set_ylabel("how often it came")
     ax.set_title(f"Reliability, {threshold:g} mm or more", fontsize=10)
-    _tidy(ax)
+    tidy(ax)
 
 
 def skill_figure(found: Verification) -> Figure:
@@ -136,7 +137,7 @@ def skill_figure(found: Verification) -> Figure:
         ax.set_title(f"Fractions skill score, {threshold:g} mm", fontsize=10)
     for ax in (bias, *skill):
         ax.legend(fontsize=7, frameon=False)
-        _tidy(ax)
+        tidy(ax)
     return figure
 
 
@@ -159,10 +160,3 @@ def _plot(
     table = np.array([[s["value"], s["low"], s["high"]] for s in scores], float)  # None -> NaN
     ax.plot(places, table[:, 0], **style)  # type: ignore[arg-type]
     ax.vlines(places, table[:, 1], table[:, 2], color=str(style["color"]), lw=1)
-
-
-def _tidy(ax: Axes) -> None:
-    ax.tick_params(labelsize=8)
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.grid(True, color="#eeeeee", zorder=0)
-    ax.set_axisbelow(True)

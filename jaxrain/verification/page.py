@@ -1,10 +1,18 @@
-"""One page of HTML that holds everything: opens anywhere, fetches nothing."""
+"""The page of a verification."""
 
-import base64
 from dataclasses import dataclass
 from html import escape
-from importlib.resources import files
 
+from jaxrain.pages.document import (
+    counted,
+    document,
+    facts,
+    figure,
+    folded,
+    grouped,
+    section,
+    tiles,
+)
 from jaxrain.verification import tables
 from jaxrain.verification.scoring import MODEL, Interval, Verification
 from jaxrain.verification.spectra import MAX_MISSING
@@ -42,46 +50,39 @@ def render(found: Verification, name: str, attributes: dict[str, str], pictures:
       attributes: its global attributes; as everything from files, escaped.
       pictures: embedded as they are.
     """
-    style = files("jaxrain.verification").joinpath("style.css").read_text(encoding="utf-8")
     body = "".join(
         (
             _head(found, name),
             _maps(pictures),
-            _section(
+            section(
                 "Scales: how much rain at which size",
                 "Left of the dotted line are waves that a 1 km grid holds well. A smooth forecast "
                 "drops away from the truth to the right; an ensemble's mean is meant to, its "
                 "members are not. Members: the mean of their spectra, not the spectrum of their "
                 f"mean. {_resolution(found)}",
-                _figure(pictures.spectra, "Power spectra and their distance from the truth"),
+                figure(pictures.spectra, "Power spectra and their distance from the truth"),
             ),
-            _section(
+            section(
                 "Is the ensemble as sure as it may be?",
                 "Even bars mean that the truth is like one more member; a U means too little "
                 "spread, a slope means a bias. Only points where the truth or a member has 0.1 mm "
                 "count, and ties are shared evenly. On the diagonal a forecast of 30 % comes true "
                 "3 times in 10; the dotted line is how often it happens at all.",
-                _figure(pictures.ensemble, "Rank histogram and reliability"),
+                figure(pictures.ensemble, "Rank histogram and reliability"),
             ),
-            _section(
+            section(
                 "Right amounts, right neighbourhoods",
                 "Frequency bias: how often a forecast says yes, over how often it came. Fractions "
                 "skill score: is the share of wet points right within a window, even where the "
                 "points are not? Bars are 95 % intervals.",
-                _figure(pictures.skill, "Frequency bias and fractions skill score"),
+                figure(pictures.skill, "Frequency bias and fractions skill score"),
             ),
             _scores(found),
             _provenance(attributes),
             _limits(found),
         )
     )
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<link rel="icon" href="data:,">'
-        f"<title>Verification of {escape(name)}</title><style>{style}</style></head>"
-        f"<body><main>{body}</main></body></html>\n"
-    )
+    return document(f"Verification of {name}", body)
 
 
 def headline(skill: Interval) -> str:
@@ -107,20 +108,19 @@ def _head(found: Verification, name: str) -> str:
     model, bilinear = found.systems[MODEL], found.systems["bilinear"]
     first, last = (min(f.time for f in found.fields), max(f.time for f in found.fields))
     spread = model["spread_skill"]["value"]
-    tiles = [
+    numbers = [
         (number(model["crps_mm"]["value"]), f"CRPS of {found.members} members [mm]"),
         (number(bilinear["crps_mm"]["value"]), "error of bilinear interpolation [mm]"),
         (number(spread), "spread over error (1 is perfect)"),
         (f"{found.hours}", f"hours, in {len(found.fields)} fields"),
-        (_grouped(found.points), "points compared"),
+        (grouped(found.points), "points compared"),
     ]
-    items = "".join(f"<li><b>{value}</b><span>{escape(text)}</span></li>" for value, text in tiles)
     warning = ""
     if found.blocks.count < _FEW_BLOCKS:
         warning = (
-            f'<p class="warning">All of this rests on {_count(found.hours, "hour")} in '
-            f"{_count(found.blocks.count, 'block')} of up to {found.blocks.hours} h: the intervals "
-            "are rough, and other weather may score otherwise.</p>"
+            f'<p class="warning">All of this rests on {counted(found.hours, "hour")} in '
+            f"{counted(found.blocks.count, 'block')} of up to {found.blocks.hours} h: the "
+            "intervals are rough, and other weather may score otherwise.</p>"
         )
     return (
         f"<header><h1>{headline(found.skill['bilinear'])}</h1>"
@@ -128,40 +128,31 @@ def _head(found: Verification, name: str) -> str:
         f"Rain in an hour at every point, against {len(found.systems) - 1} simple "
         f"{'baseline' if len(found.systems) == 2 else 'baselines'} made of the same coarse rain. "
         'All numbers: <a href="scores.json">scores.json</a>.</p>'
-        f'<ul class="tiles">{items}</ul>{warning}</header>'
+        f"{tiles(numbers)}{warning}</header>"
     )
-
-
-def _grouped(count: int) -> str:
-    """A count with its thousands apart, by narrow spaces that don't break."""
-    return f"{count:,}".replace(",", "\u202f")
 
 
 def _time(time: object) -> str:
     return str(time)[:16].replace("T", " ")
 
 
-def _count(number_of: int, noun: str) -> str:
-    return f"{number_of} {noun}" if number_of == 1 else f"{number_of} {noun}s"
-
-
 def _provenance(attributes: dict[str, str]) -> str:
     short = [(k, v) for k, v in attributes.items() if len(v) <= _LONG_TEXT and "\n" not in v]
-    folded = "".join(
-        f"<details><summary>{escape(name)}</summary><pre>{escape(value)}</pre></details>"
+    long = "".join(
+        folded(name, f"<pre>{escape(value)}</pre>")
         for name, value in attributes.items()
         if (name, value) not in short
     )
-    return _section("What was verified", "", tables.facts(short) + folded)
+    return section("What was verified", "", facts(short) + long)
 
 
 def _maps(pictures: Pictures) -> str:
     body = "".join(
         f"<h3>{escape(title)}</h3><p class='soft'>Chosen by rule: {escape(why)}.</p>"
-        + _figure(png, f"Maps of {title}")
+        + figure(png, f"Maps of {title}")
         for title, why, png in pictures.maps
     )
-    return _section(
+    return section(
         "Hours worth a look",
         "White is dry (below 0.1 mm), hatched grey is not known. Members differ where the coarse "
         "input leaves the weather open; each is one possible hour, their mean is not.",
@@ -178,18 +169,18 @@ def _resolution(found: Verification) -> str:
 
 def _scores(found: Verification) -> str:
     basis = (
-        f"{_count(found.hours, 'hour')}, {len(found.fields)} fields, {_grouped(found.points)} "
+        f"{counted(found.hours, 'hour')}, {len(found.fields)} fields, {grouped(found.points)} "
         f"points; in small print 95 % intervals from {found.blocks.count} blocks of up to "
         f"{found.blocks.hours} h. A single forecast’s CRPS is its mean absolute error. The truth: "
         f"mean {number(found.truth['mean_mm'])} mm, wet on "
         f"{number(100 * found.truth['wet_fraction'])} % of the points."
     )
-    return _section(
+    return section(
         "Scores",
         basis,
         tables.overview(found)
         + f"<details open><summary>By threshold</summary>{tables.by_threshold(found)}</details>"
-        + f"<details><summary>By threshold and window</summary>{tables.by_window(found)}</details>",
+        + folded("By threshold and window", tables.by_window(found)),
     )
 
 
@@ -197,13 +188,13 @@ def _limits(found: Verification) -> str:
     lost = ""
     if found.unforecast:
         lost = (
-            f" {_grouped(found.unforecast)} points with a known truth are left out for every "
+            f" {grouped(found.unforecast)} points with a known truth are left out for every "
             "system, since one of them forecasts nothing there (beside missing coarse cells)."
         )
     sentences = (
         "The points of one hour are not independent, nor are neighbouring hours: "
-        f"{_grouped(found.points)} points are far fewer pieces of evidence. Intervals come from "
-        f"drawing {_count(found.blocks.count, 'block')} of hours with replacement; they tell how "
+        f"{grouped(found.points)} points are far fewer pieces of evidence. Intervals come from "
+        f"drawing {counted(found.blocks.count, 'block')} of hours with replacement; they tell how "
         "scores vary within this weather, not what another season or region would give.",
         "Interpolation is one forecast that cannot say how sure it is, and the mean absolute error "
         "is what CRPS makes of it. Its frequency bias at heavy rain shows what averaging over a "
@@ -215,13 +206,4 @@ def _limits(found: Verification) -> str:
         f"{100 * MAX_MISSING:.0f} % are left out. Points are not weighted by their area.",
     )
     paragraphs = "".join(f"<p>{sentence}</p>" for sentence in sentences)
-    return _section("What this does not tell", "", paragraphs)
-
-
-def _section(title: str, text: str, body: str) -> str:
-    return f"<section><h2>{title}</h2>{f'<p>{text}</p>' if text else ''}{body}</section>"
-
-
-def _figure(png: bytes, alternative: str) -> str:
-    data = base64.b64encode(png).decode()
-    return f'<figure><img alt="{escape(alternative)}" src="data:image/png;base64,{data}"></figure>'
+    return section("What this does not tell", "", paragraphs)

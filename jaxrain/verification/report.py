@@ -1,14 +1,13 @@
 """The report of a verification: `scores.json`, `index.html`, and two of its pictures."""
 
-import io
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from jaxrain.errors import InputError
+from jaxrain.pages.pictures import png
 from jaxrain.verification import figures, page
 from jaxrain.verification.baselines import Baseline
 from jaxrain.verification.forecast import Forecast
@@ -18,8 +17,6 @@ from jaxrain.verification.metrics import FRACTION_MEANINGS, MEANINGS, THRESHOLD_
 from jaxrain.verification.points import THRESHOLDS_MM
 from jaxrain.verification.scoring import MODEL, Field, Verification, read_systems
 from jaxrain.verification.truth import Truth
-
-_DOTS_PER_INCH = 110
 
 
 def report_folder(path: str | Path) -> Path:
@@ -56,12 +53,12 @@ def write_report(
     maps = []
     for field, why in telling_fields(found.fields):
         shown = _scene(forecast, field, truth, baselines)
-        maps.append((shown.title, why, _png(map_figure(shown))))
+        maps.append((shown.title, why, png(map_figure(shown))))
     pictures = page.Pictures(
         maps=maps,
-        spectra=_png(figures.spectrum_figure(found)),
-        ensemble=_png(figures.ensemble_figure(found)),
-        skill=_png(figures.skill_figure(found)),
+        spectra=png(figures.spectrum_figure(found)),
+        ensemble=png(figures.ensemble_figure(found)),
+        skill=png(figures.skill_figure(found)),
     )
     attributes = {name: str(value) for name, value in forecast.attributes.items()}
     html = page.render(found, forecast.path.name, attributes, pictures)
@@ -135,13 +132,6 @@ def _scene(forecast: Forecast, field: Field, truth: Truth, baselines: dict[str, 
         name or "Coarse input, interpolated",
         systems[MODEL],
     )
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    # Without the library's version in it the same numbers give the same bytes.
-    figure.savefig(buffer, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None})
-    return buffer.getvalue()
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -1,8 +1,9 @@
 """Tables of scores, as HTML and as lines for a terminal."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from html import escape
 
+from jaxrain.pages.document import table
 from jaxrain.verification.fractions import WINDOWS_KM
 from jaxrain.verification.metrics import FRACTION_MEANINGS, MEANINGS, THRESHOLD_MEANINGS
 from jaxrain.verification.points import THRESHOLDS_MM
@@ -32,7 +33,7 @@ def overview(found: Verification) -> str:
         _row(name, [found.systems[system][name] for system in found.systems], meaning)
         for name, meaning in MEANINGS.items()
     ]
-    return _table(["", *found.systems, "what it is"], rows)
+    return table(["", *found.systems, "what it is"], rows)
 
 
 def by_threshold(found: Verification) -> str:
@@ -43,7 +44,7 @@ def by_threshold(found: Verification) -> str:
         for system in _systems(found, score):
             cells = [found.systems[system][f"{score}_{t:g}mm"] for t in THRESHOLDS_MM]
             rows.append(_row(system, cells))
-    return _table(["at or above", *(f"{t:g} mm" for t in THRESHOLDS_MM)], rows)
+    return table(["at or above", *(f"{t:g} mm" for t in THRESHOLDS_MM)], rows)
 
 
 def by_window(found: Verification) -> str:
@@ -56,13 +57,7 @@ def by_window(found: Verification) -> str:
             for system in _systems(found, score):
                 names = [f"{score}_{threshold:g}mm_{w}km" for w in WINDOWS_KM]
                 rows.append(_row(system, [found.systems[system][name] for name in names]))
-    return _table(["window", *(f"{w} km" for w in WINDOWS_KM)], rows)
-
-
-def facts(pairs: Iterable[tuple[str, str]]) -> str:
-    """HTML table of names and values."""
-    rows = [f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in pairs]
-    return f'<table class="facts"><tbody>{"".join(rows)}</tbody></table>'
+    return table(["window", *(f"{w} km" for w in WINDOWS_KM)], rows)
 
 
 def terminal(found: Verification) -> str:
@@ -77,14 +72,6 @@ def terminal(found: Verification) -> str:
 def _systems(found: Verification, score: str) -> list[str]:
     """A single forecast's members are itself: their rows would repeat."""
     return [MODEL] if score.startswith("member_") else list(found.systems)
-
-
-def _table(header: Sequence[str], rows: Sequence[str]) -> str:
-    head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in header)
-    return (
-        f'<div class="wide"><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
-    )
 
 
 def _row(name: str, scores: Sequence[Interval], meaning: str = "") -> str:
