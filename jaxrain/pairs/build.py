@@ -16,7 +16,9 @@ from typing import Any, Literal
 
 import jaxrain
 from jaxrain.errors import InputError
-from jaxrain.pairs.audit import audit, audit_table
+from jaxrain.pairs.audit.report import read_report, write_report
+from jaxrain.pairs.audit.survey import Survey
+from jaxrain.pairs.audit.table import audit_table
 from jaxrain.pairs.canonical import (
     Read,
     file_entry,
@@ -87,9 +89,10 @@ def prepare(
             write_demo(config.root)
         find_all(config)  # a mistyped glob leaves no folder behind
     statics = find_statics(config)
-    if stage is None and _finished(path, config, statics):
+    found = read_report(path)
+    if stage is None and found is not None and _finished(path, config, statics):
         say(f"{path} is up to date")
-        say(audit_table(json.loads((path / "audit.json").read_text(encoding="utf-8"))))
+        say(audit_table(found))
         return path
     with _alone(path), workforce(work) as run:
         make = reopen_all_canonical if stage == "arrays" else make_all_canonical
@@ -134,14 +137,14 @@ def _make_store(
     write_arrays(path, config, made_from, pairing, run, say)
     manifest = describe(config, sources, pairing) | {"made_from": made_from} | beside
     store = Store(path, manifest, open_areas(path, manifest))
-    tallies = tally_hours(store, config, run)
+    survey = Survey(store.areas, store.channels, config)
+    tallies = tally_hours(store, config, run, survey)
     manifest["statistics"] = training_statistics(store, config, tallies["train"])
     manifest["statistics"]["target"]["test_share_beyond"] = share_beyond(store, config, "test", run)
-    summary = audit(store, pairing, tallies)
-    save_json(path / "audit.json", summary)
+    found = write_report(store, config, pairing, tallies, survey)
     save_json(path / "manifest.json", manifest)
     drop_other_arrays(path, manifest)
-    say(audit_table(summary))
+    say(audit_table(found))
 
 
 @contextmanager

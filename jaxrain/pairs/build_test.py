@@ -15,6 +15,8 @@ from jaxrain.pairs.recipe import Selection, Splits
 from jaxrain.pairs.sources import find_sources, make_canonical
 from jaxrain.pairs.store import open_store
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 ALWAYS, NEVER = Selection(period="2020"), Selection(period="2021")
 NOON = Selection(period="2020-01-01T12")
 
@@ -48,7 +50,7 @@ def test_the_store_holds_what_the_files_hold(filled):
 
 
 def test_hours_that_do_not_pair_are_listed_with_the_reason(filled):
-    audit = json.loads((Path(filled.config().store) / "audit.json").read_text())
+    audit = json.loads((Path(filled.config().store) / "prepare_report.json").read_text())
     assert audit["hours"] == {"train": 9, "validation": 3, "test": 5}
     left_out = {}
     for hour in audit["left_out"]:
@@ -67,7 +69,7 @@ def test_an_hour_without_one_predictor_is_left_out_and_says_which(world):
     prepare(world.config(), say=_quiet)
     (store,) = open_store(world.config().store).areas
     assert len(store.hours) == 3
-    audit = json.loads((Path(world.config().store) / "audit.json").read_text())
+    audit = json.loads((Path(world.config().store) / "prepare_report.json").read_text())
     assert audit["left_out"] == [
         {"time": "2020-01-01T03:00:00", "file": "a.nc", "reason": "no tp at this hour"},
         {"time": "2020-01-01T07:00:00", "file": "pl.nc", "reason": "no fine rain at this hour"},

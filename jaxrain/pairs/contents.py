@@ -21,6 +21,7 @@ class Contents:
       present: from a variable's name to which of the hours it has, bool [T]. In files where an hour
         has one variable alone the others are NaN.
       units: the file's own units of each variable.
+      windows: what the reader said of sums and derivations, by variable.
       time_source: what told a fine file's time, '' of a coarse one.
       grid_key: hash of the grid; the grid itself is read from one file of each key.
     """
@@ -28,6 +29,7 @@ class Contents:
     times: np.ndarray
     present: dict[str, np.ndarray]
     units: dict[str, str]
+    windows: dict[str, tuple[str, ...]]
     time_source: str
     grid_key: str
 
@@ -40,6 +42,7 @@ def contents_of(dataset: xr.Dataset) -> Contents:
             times=dataset["time"].values.astype("datetime64[s]"),
             present={"rain": np.ones(dataset.sizes["time"], bool)},
             units={"rain": str(dataset.attrs["file_units"])},
+            windows={"rain": _windows(dataset["rain"])},
             time_source=str(dataset.attrs["time_source"]),
             grid_key=_key(grid),
         )
@@ -48,6 +51,7 @@ def contents_of(dataset: xr.Dataset) -> Contents:
         times=dataset["time"].values.astype("datetime64[s]"),
         present={name: _hours_with_values(dataset[name]) for name in names},
         units={name: str(dataset[name].attrs["file_units"]) for name in names},
+        windows={name: _windows(dataset[name]) for name in names},
         time_source="",
         grid_key=_key(grid),
     )
@@ -68,6 +72,13 @@ def grid_of(dataset: xr.Dataset) -> Grid:
         latitude=dataset["latitude"].values if known else None,
         longitude=dataset["longitude"].values if known else None,
         mapping=grid_mapping(dataset, "rain"),
+    )
+
+
+def _windows(variable: xr.DataArray) -> tuple[str, ...]:
+    words = {"summed": "", "derived_from": "from "}
+    return tuple(
+        f"{word}{variable.attrs[told]}" for told, word in words.items() if told in variable.attrs
     )
 
 

@@ -50,5 +50,16 @@ def interpolation_matrices(
         ) from None
 
 
+def interpolate(matrices: Matrices, field: np.ndarray) -> np.ndarray:
+    """A coarse field [h, w] by the first interpolation, float64 [H, W].
+
+    NaN where a point that counts is missing.
+    """
+    y, x = matrices.y[0], matrices.x[0]
+    field = field.astype(np.float64)
+    missing = y @ np.isnan(field) @ x.T > 0
+    return np.where(missing, np.nan, y @ np.nan_to_num(field) @ x.T)
+
+
 def _kind(grid: Grid) -> str:
     return "projected (km)" if grid.projected else "latitude-longitude"

@@ -14,6 +14,10 @@ from jaxrain.pairs.interpolation import interpolation_matrices
 from jaxrain.pairs.recipe import SPLITS, DataConfig
 from jaxrain.pairs.sources import Source
 
+# Reasons that an hour is left out for; others name the predictors that it lacks.
+IN_NO_SPLIT = "in no split"
+NO_FINE_RAIN = "no fine rain at this hour"
+
 
 @dataclass(frozen=True)
 class Place:
@@ -61,6 +65,8 @@ class Pairing:
       units: how many files had which units, by variable; the rain's is 'fine_rain'.
       time_sources: how many fine hours got their time from the name, the file, or the time that
         it was produced, which is a guess.
+      windows: how many files had sums over which window, or made a variable from which others,
+        where a reader says so; by variable as `units`.
     """
 
     areas: list[PairedArea] = field(default_factory=list)
@@ -68,6 +74,7 @@ class Pairing:
     reissued: list[tuple[np.datetime64, str, str]] = field(default_factory=list)
     units: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     time_sources: Counter[str] = field(default_factory=Counter)
+    windows: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
 
 
 Read = tuple[Source, Contents]
@@ -107,8 +114,7 @@ def pair(config: DataConfig, read: Sequence[Read], load_grid: Callable[[Source],
     _check_hours(pairing, coarse, bool(config.coarsen))
     alone = {time: place for places in coarse.values() for time, place in places.items()}
     pairing.left_out += [
-        (time, alone[time].source.name, "no fine rain at this hour")
-        for time in sorted(set(alone) - rainy)
+        (time, alone[time].source.name, NO_FINE_RAIN) for time in sorted(set(alone) - rainy)
     ]
     return pairing
 
@@ -122,6 +128,7 @@ def _index_fine(
         grid = grid_of(source, held)
         pairing.units["fine_rain"][held.units["rain"]] += 1
         pairing.time_sources[held.time_source] += len(held.times)
+        pairing.windows["fine_rain"].update(held.windows.get("rain", ()))
         places = next((hours for known, hours in indexed if known.same_as(grid)), None)
         if places is None:
             places = {}
@@ -165,6 +172,7 @@ def _index_coarse(
         for name in (name for name in config.variables if name in held.present):
             found.add(name)
             pairing.units[name][held.units[name]] += 1
+            pairing.windows[name].update(held.windows.get(name, ()))
             indexed[name] |= {
                 time: Place(source, int(i))
                 for i, time in enumerate(held.times)
@@ -231,7 +239,7 @@ def _place_hour(
         )
     lacking = [variable for variable, places in coarse.items() if time not in places]
     if not matching:
-        pairing.left_out.append((time, name, "in no split"))
+        pairing.left_out.append((time, name, IN_NO_SPLIT))
     elif lacking:
         pairing.left_out.append((time, name, f"no {', '.join(lacking)} at this hour"))
     else:

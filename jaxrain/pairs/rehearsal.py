@@ -18,7 +18,7 @@ import numpy as np
 import xarray as xr
 
 from jaxrain.grids.grid import Grid
-from jaxrain.pairs.audit import human_bytes
+from jaxrain.pairs.audit.table import human_bytes
 from jaxrain.pairs.build import check_before, describe, write_arrays
 from jaxrain.pairs.canonical import find_all
 from jaxrain.pairs.contents import Contents, contents_of, grid_of

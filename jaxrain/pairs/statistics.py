@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from jaxrain.errors import InputError
+from jaxrain.pairs.audit.survey import Survey
 from jaxrain.pairs.interpolation import Matrices, interpolation_matrices
 from jaxrain.pairs.recipe import SPLITS, DataConfig
 from jaxrain.pairs.scaling import RAIN_CHANNEL, bend_rain
@@ -84,13 +85,24 @@ class Tally(NamedTuple):
         )
 
 
-def tally_hours(store: Store, config: DataConfig, run: Run = in_this_process) -> dict[str, Tally]:
+def tally_hours(
+    store: Store, config: DataConfig, run: Run = in_this_process, survey: Survey | None = None
+) -> dict[str, Tally]:
     """One pass over all hours of a store, by split.
 
     Days are summed each for itself and then in their order, so the sums are the same whoever works.
+
+    Args:
+      store: its arrays are read once.
+      config: the data section.
+      run: who does the work.
+      survey: gathers the same hours, where given.
     """
     tallies = dict.fromkeys(SPLITS, _empty(store.channels))
-    for tallied in _over_days(partial(_tally_day, config=config), store, SPLITS, run):
+    by_day = partial(_tally_day, config=config, look=survey is not None)
+    for tallied, looked in _over_days(by_day, store, SPLITS, run):
+        if survey is not None:
+            survey.update(looked)
         for split, tally in tallied.items():
             tallies[split] = tallies[split].merged(tally)
     return tallies
@@ -184,8 +196,9 @@ def _empty(channels: list[str]) -> Tally:
     return Tally([Moments()] * len(channels), Moments(), Moments(), 0)
 
 
-def _tally_day(day: _Day, config: DataConfig) -> dict[str, Tally]:
+def _tally_day(day: _Day, config: DataConfig, look: bool) -> tuple[dict[str, Tally], Survey]:
     tallies: dict[str, Tally] = {}
+    survey = Survey([day.area], day.channels, config)
     matrices = _matrices(day.area)
     for index, split in enumerate(day.area.splits):
         channels = [moments(field) for field in np.asarray(day.area.coarse(index))]
@@ -195,7 +208,9 @@ def _tally_day(day: _Day, config: DataConfig) -> dict[str, Tally]:
             rain = Tally([Moments()] * len(channels), moments(fine), moments(target), fine.size)
             tally = tally.merged(rain)
         tallies[split] = tally
-    return tallies
+        if look:
+            survey.add(day.area, index, day.area.coarse(index), day.area.fine(index))
+    return tallies, survey
 
 
 def _count_beyond(day: _Day, config: DataConfig, range_mm: tuple[float, float]) -> tuple[int, int]:

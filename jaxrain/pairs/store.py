@@ -1,7 +1,8 @@
 """The store: days of fine and coarse fields as .npy files, and one manifest that describes them.
 
     STORE/manifest.json          written last: a store without it is not finished
-    STORE/audit.json             what `prepare` found
+    STORE/prepare_report.html    what `prepare` found, for people
+    STORE/prepare_report.json    the same for machines
     STORE/netcdf/                one canonical CF-NetCDF per input file, and files.json, their list
     STORE/AREA/{fine,coarse}_{y,x}.npy          axes, degrees or km
     STORE/AREA/{latitude,longitude}.npy         [H, W], for projected areas that know them
@@ -216,8 +217,13 @@ def save_array(path: Path, array: np.ndarray) -> None:
 
 def save_json(path: Path, content: dict[str, Any]) -> None:
     """Writes JSON beside `path` and renames it."""
+    save_text(path, json.dumps(content, indent=1) + "\n")
+
+
+def save_text(path: Path, text: str) -> None:
+    """Writes text beside `path` and renames it."""
     with whole_file(path) as partial:
-        partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        partial.write_text(text, encoding="utf-8")
 
 
 def _open_area(path: Path, manifest: dict[str, Any], name: str) -> Area:

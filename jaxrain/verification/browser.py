@@ -18,10 +18,8 @@ from typing import Any
 import numpy as np
 from matplotlib.colors import to_hex
 
-from jaxrain.verification.baselines import Baseline
-from jaxrain.verification.forecast import Case, Forecast
-from jaxrain.verification.maps import cell_aspect
-from jaxrain.verification.palette import (
+from jaxrain.pages.field_map import cell_aspect
+from jaxrain.pages.palette import (
     DRY,
     MISSING,
     PROBABILITY_EDGES,
@@ -29,6 +27,8 @@ from jaxrain.verification.palette import (
     RAIN_EDGES_MM,
     probability_scale,
 )
+from jaxrain.verification.baselines import Baseline
+from jaxrain.verification.forecast import Case, Forecast
 from jaxrain.verification.points import THRESHOLDS_MM
 from jaxrain.verification.scoring import MODEL, Field, read_systems
 from jaxrain.verification.truth import Truth

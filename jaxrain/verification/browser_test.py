@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
+from jaxrain.pages.palette import RAIN_EDGES_MM
 from jaxrain.verification import browser
 from jaxrain.verification.baselines import baselines
 from jaxrain.verification.browser import limits, make_reel
 from jaxrain.verification.forecast import open_forecast
 from jaxrain.verification.forecast_test import example, stored_rain
-from jaxrain.verification.palette import RAIN_EDGES_MM
 from jaxrain.verification.points import THRESHOLDS_MM
 from jaxrain.verification.scoring import Field
 from jaxrain.verification.scoring import verify as score

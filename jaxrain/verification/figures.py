@@ -4,9 +4,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from jaxrain.pages.palette import system_colour
+from jaxrain.pages.pictures import new_figure, tidy
 from jaxrain.verification import spectra
 from jaxrain.verification.fractions import WINDOWS_KM
-from jaxrain.verification.palette import new_figure, system_colour
 from jaxrain.verification.points import THRESHOLDS_MM
 from jaxrain.verification.scoring import MODEL, Verification
 
@@ -133,11 +134,3 @@ def _plot(
     table = np.array([[s["value"], s["low"], s["high"]] for s in scores], float)  # None -> NaN
     ax.plot(places, table[:, 0], **style)  # type: ignore[arg-type]
     ax.vlines(places, table[:, 1], table[:, 2], color=str(style["color"]), lw=1)
-
-
-def tidy(ax: Axes) -> None:
-    """Small labels, a pale grid, no box: the same on every picture."""
-    ax.tick_params(labelsize=8)
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.grid(True, color="#eeeeee", zorder=0)
-    ax.set_axisbelow(True)

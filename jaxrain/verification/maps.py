@@ -5,22 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 from jaxrain.grids.grid import Grid
-from jaxrain.verification.palette import (
-    MISSING,
-    RAIN_EDGES_MM,
-    new_figure,
-    probability_scale,
-    rain_scale,
-)
+from jaxrain.pages.field_map import draw_field, map_inches
+from jaxrain.pages.palette import RAIN_EDGES_MM, probability_scale, rain_scale
+from jaxrain.pages.pictures import new_figure
 from jaxrain.verification.scoring import Field
 
-_MAP_INCHES = 3.1
 # Share of points with 5 mm from which on an hour is one of heavy rain.
 _MUCH = 0.02
 
@@ -105,7 +98,7 @@ def telling_fields(fields: Sequence[Field]) -> list[tuple[Field, str]]:
 
 def map_figure(shown: Scene) -> Figure:
     """Two rows of maps: truth, coarse input, mean, probability; three members, and the scales."""
-    height, width = _shape_inches(shown.grid)
+    height, width = map_inches(shown.grid)
     figure = new_figure(4 * width + 0.9, 2 * height + 1.2)
     axes = figure.subplots(2, 4)
     rain_colours, rain_norm = rain_scale()
@@ -138,56 +131,6 @@ def map_figure(shown: Scene) -> Figure:
         axes[1, 0].set_xlabel("km", fontsize=7)
     _scales(figure, axes[1, 3], rain_image, probability_image)
     return figure
-
-
-def _shape_inches(grid: Grid) -> tuple[float, float]:
-    rows, columns = grid.shape
-    ratio = rows / columns * cell_aspect(grid)
-    return float(np.clip(_MAP_INCHES * ratio, 1.6, 5.0)), _MAP_INCHES
-
-
-def _cell(axis: np.ndarray) -> float:
-    return abs(float(axis[-1] - axis[0])) / (len(axis) - 1)
-
-
-def cell_aspect(grid: Grid) -> float:
-    """How much taller a cell is than wide, on the ground."""
-    return _aspect(grid) * _cell(grid.y) / _cell(grid.x)
-
-
-def _aspect(grid: Grid) -> float:
-    """How much longer a unit of y is than one of x."""
-    return 1.0 if grid.projected else 1 / float(np.cos(np.radians(grid.y.mean())))
-
-
-def draw_field(ax: Axes, grid: Grid, values: np.ndarray, title: str, **style: Any) -> Any:
-    """Draws a field [H, W] the right way up, NaN hatched; `style` goes to `imshow`."""
-    half_y, half_x = _cell(grid.y) / 2, _cell(grid.x) / 2
-    west, east = grid.x.min() - half_x, grid.x.max() + half_x
-    south, north = grid.y.min() - half_y, grid.y.max() + half_y
-    upright = values if grid.y[0] > grid.y[-1] else values[::-1]
-    # Unknown points are left open, and what shines through is hatched: not to be taken for dry.
-    hatched = Rectangle(
-        (0, 0), 1, 1, transform=ax.transAxes, facecolor=MISSING, edgecolor="#8a8a8a", hatch="////"
-    )
-    hatched.set(linewidth=0, zorder=0)
-    ax.add_patch(hatched)
-    style["cmap"] = colormaps.get_cmap(style["cmap"]).with_extremes(bad=(0, 0, 0, 0))
-    image = ax.imshow(
-        np.ma.masked_invalid(upright),
-        extent=(west, east, south, north),
-        interpolation="nearest",
-        aspect=_aspect(grid),
-        zorder=1,
-        **style,
-    )
-    ax.set_title(title, fontsize=10)
-    ax.tick_params(labelsize=7, length=2)
-    ax.locator_params(nbins=4)
-    unit = "{x:g}" if grid.projected else "{x:g}°"
-    ax.xaxis.set_major_formatter(unit)
-    ax.yaxis.set_major_formatter(unit)
-    return image
 
 
 def _scales(figure: Figure, ax: Axes, rain: Any, probability: Any) -> None:

@@ -1,11 +1,10 @@
-"""One page of HTML that holds everything: opens anywhere, fetches nothing."""
+"""The page of a verification."""
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from importlib.resources import files
 
+from jaxrain.pages.document import document, facts, figure, grouped, section, tiles
 from jaxrain.verification import browser, score_tables, tables
 from jaxrain.verification.breakdown import KINDS
 from jaxrain.verification.browser import Reel
@@ -13,7 +12,7 @@ from jaxrain.verification.gauge_scores import GaugeScores
 from jaxrain.verification.score_tables import basis, count
 from jaxrain.verification.scoring import MODEL, Interval, Verification
 from jaxrain.verification.spectra import MAX_MISSING
-from jaxrain.verification.tables import grouped, number
+from jaxrain.verification.tables import number
 
 # With fewer blocks than this a bootstrap's percentiles are more guess than measurement.
 _FEW_BLOCKS = 10
@@ -67,50 +66,49 @@ def render(
       gauges: scores at gauges, where there are any.
       notes: what was left out, and why.
     """
-    style = files("jaxrain.verification").joinpath("style.css").read_text(encoding="utf-8")
     body = "".join(
         (
             _head(found, name, notes),
-            _section(
+            section(
                 "Browse the hours",
                 "White is dry (below 0.1 mm), grey is not known; on the probability the black "
                 f"line is the rim of where it came. {escape(browser.limits(reel))}",
                 browser.render(reel),
             ),
             _maps(pictures),
-            _section(
+            section(
                 "Scales: how much rain at which size",
                 "Left of the dotted line are waves that a 1 km grid holds well. A smooth forecast "
                 "drops away from the truth to the right; an ensemble's mean is meant to, its "
                 "members are not. Members: the mean of their spectra, not the spectrum of their "
                 f"mean. {_resolution(found)}",
-                _figure(
+                figure(
                     pictures.spectra,
                     "Power spectra and their distance from the truth",
                     f"{basis(found)}, "
                     + count(int(found.sums[MODEL]["spectrum_squares"]), "square"),
                 ),
             ),
-            _section(
+            section(
                 "Is the ensemble as sure as it may be?",
                 "Even bars mean that the truth is like one more member; a U means too little "
                 "spread, a slope means a bias. Only points where the truth or a member has 0.1 mm "
                 "count, and ties are shared evenly.",
-                _figure(pictures.ranks, "Rank histogram", basis(found)),
+                figure(pictures.ranks, "Rank histogram", basis(found)),
             ),
-            _section(
+            section(
                 "Are its probabilities worth their name?",
                 "On the diagonal a forecast of 30 % comes true 3 times in 10; the dotted line is "
                 "how often it happens at all. Below, the further a curve bends to the upper left, "
                 "the better often and seldom are told apart; a single forecast is one point.",
-                _figure(pictures.probabilities, "Reliability and ROC", basis(found)),
+                figure(pictures.probabilities, "Reliability and ROC", basis(found)),
             ),
-            _section(
+            section(
                 "Right amounts, right neighbourhoods",
                 "Frequency bias: how often a forecast says yes, over how often it came. Fractions "
                 "skill score: is the share of wet points right within a window, even where the "
                 "points are not? Bars are 95 % intervals.",
-                _figure(pictures.skill, "Frequency bias and fractions skill score", basis(found)),
+                figure(pictures.skill, "Frequency bias and fractions skill score", basis(found)),
             ),
             _parts(found, pictures),
             _gauges(gauges),
@@ -119,13 +117,7 @@ def render(
             _limits(found),
         )
     )
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<link rel="icon" href="data:,">'
-        f"<title>Verification of {escape(name)}</title><style>{style}</style></head>"
-        f"<body><main>{body}</main></body></html>\n"
-    )
+    return document(f"Verification of {name}", body)
 
 
 def headline(skill: Interval) -> str:
@@ -151,14 +143,13 @@ def _head(found: Verification, name: str, notes: Sequence[str]) -> str:
     model, bilinear = found.systems[MODEL], found.systems["bilinear"]
     first, last = (min(f.time for f in found.fields), max(f.time for f in found.fields))
     spread = model["spread_skill"]["value"]
-    tiles = [
+    numbers = [
         (number(model["crps_mm"]["value"]), f"CRPS of {found.members} members [mm]"),
         (number(bilinear["crps_mm"]["value"]), "error of bilinear interpolation [mm]"),
         (number(spread), "spread over error (1 is perfect)"),
         (f"{found.hours}", f"hours, in {len(found.fields)} fields"),
         (grouped(found.points), "points compared"),
     ]
-    items = "".join(f"<li><b>{value}</b><span>{escape(text)}</span></li>" for value, text in tiles)
     warning = ""
     if found.blocks.count < _FEW_BLOCKS:
         warning = (
@@ -172,7 +163,7 @@ def _head(found: Verification, name: str, notes: Sequence[str]) -> str:
         f'<p class="lead">{escape(name)}, hours ending {_time(first)} to {_time(last)} UTC. '
         f"Rain in an hour at every point, against {count(len(found.systems) - 1, 'baseline')}. "
         'All numbers: <a href="scores.json">scores.json</a>.</p>'
-        f'<ul class="tiles">{items}</ul>{warning}{left_out}</header>'
+        f"{tiles(numbers)}{warning}{left_out}</header>"
     )
 
 
@@ -187,16 +178,16 @@ def _provenance(attributes: dict[str, str]) -> str:
         for name, value in attributes.items()
         if (name, value) not in short
     )
-    return _section("What was verified", "", tables.facts(short) + folded)
+    return section("What was verified", "", facts(short) + folded)
 
 
 def _maps(pictures: Pictures) -> str:
     body = "".join(
         f"<h3>{escape(title)}</h3><p class='soft'>Chosen by rule: {escape(why)}.</p>"
-        + _figure(png, f"Maps of {title}")
+        + figure(png, f"Maps of {title}")
         for title, why, png in pictures.maps
     )
-    return _section(
+    return section(
         "Hours worth a look",
         "White is dry (below 0.1 mm), hatched grey is not known. Members differ where the coarse "
         "input leaves the weather open; each is one possible hour, their mean is not.",
@@ -218,13 +209,13 @@ def _parts(found: Verification, pictures: Pictures) -> str:
         for kind, table in named
         if table
     )
-    day = _figure(pictures.day, "The day's course", basis(found)) if pictures.day else ""
-    return _section(
+    day = figure(pictures.day, "The day's course", basis(found)) if pictures.day else ""
+    return section(
         "Where and when",
         "Mean error of the ensemble's mean at every point, in the cases with the most hours: "
         "purple is too wet, orange too dry. The parts' scores, weighted with their points, add up "
         "to the whole's.",
-        _figure(pictures.bias, "Maps of bias", "hours of each map in its title") + day + folded,
+        figure(pictures.bias, "Maps of bias", "hours of each map in its title") + day + folded,
     )
 
 
@@ -235,7 +226,7 @@ def _gauges(found: Sequence[GaugeScores]) -> str:
         f"<h3>Sums of {each.hours} h</h3>{tables.html(score_tables.by_gauge_threshold(each))}"
         for each in found
     )
-    return _section(
+    return section(
         "At the gauges",
         "Rain interpolated bilinearly to each station, beside the gridded truth treated as a "
         "forecast. A gauge measures a point, the grid means a square kilometre: part of every "
@@ -258,7 +249,7 @@ def _scores(found: Verification) -> str:
         ("By threshold", score_tables.by_threshold(found)),
         ("By threshold and window", score_tables.by_window(found)),
     )
-    return _section(
+    return section(
         "Scores",
         text,
         tables.html(score_tables.overview(found))
@@ -291,15 +282,4 @@ def _limits(found: Verification) -> str:
         f"{100 * MAX_MISSING:.0f} % are left out. Points are not weighted by their area.",
     )
     paragraphs = "".join(f"<p>{sentence}</p>" for sentence in sentences)
-    return _section("What this does not tell", "", paragraphs)
-
-
-def _section(title: str, text: str, body: str) -> str:
-    return f"<section><h2>{title}</h2>{f'<p>{text}</p>' if text else ''}{body}</section>"
-
-
-def _figure(png: bytes, alternative: str, rests_on: str = "") -> str:
-    data = base64.b64encode(png).decode()
-    caption = f"<figcaption>{escape(rests_on)}</figcaption>" if rests_on else ""
-    image = f'<img alt="{escape(alternative)}" src="data:image/png;base64,{data}">'
-    return f"<figure>{image}{caption}</figure>"
+    return section("What this does not tell", "", paragraphs)

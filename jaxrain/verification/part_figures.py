@@ -4,10 +4,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from jaxrain.grids.grid import Grid
+from jaxrain.pages.field_map import draw_field
+from jaxrain.pages.palette import system_colour
+from jaxrain.pages.pictures import new_figure, tidy
 from jaxrain.verification.breakdown import parts_of
-from jaxrain.verification.figures import tidy
-from jaxrain.verification.maps import draw_field
-from jaxrain.verification.palette import new_figure, system_colour
 from jaxrain.verification.scoring import MODEL, Verification
 
 # The day's course is a curve, so it needs a few hours.

@@ -4,8 +4,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from jaxrain.verification.figures import tidy
-from jaxrain.verification.palette import new_figure, system_colour
+from jaxrain.pages.palette import system_colour
+from jaxrain.pages.pictures import new_figure, tidy
 from jaxrain.verification.points import THRESHOLDS_MM
 from jaxrain.verification.probabilities import roc_curve
 from jaxrain.verification.scoring import MODEL, Verification

@@ -1,6 +1,5 @@
 """The report of a verification: `scores.json`, `index.html`, and two of its pictures."""
 
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -8,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from jaxrain.errors import InputError
+from jaxrain.pages.pictures import png
 from jaxrain.verification import figures, page
 from jaxrain.verification.baselines import Baseline
 from jaxrain.verification.browser import make_reel
@@ -29,8 +28,6 @@ from jaxrain.verification.points import THRESHOLDS_MM
 from jaxrain.verification.probability_figures import probability_figure
 from jaxrain.verification.scoring import MODEL, Field, Verification, read_systems
 from jaxrain.verification.truth import Truth
-
-_DOTS_PER_INCH = 110
 
 
 def report_folder(path: str | Path) -> Path:
@@ -71,17 +68,17 @@ def write_report(
     maps = []
     for field, why in telling_fields(found.fields):
         shown = _scene(forecast, field, truth, baselines)
-        maps.append((shown.title, why, _png(map_figure(shown))))
+        maps.append((shown.title, why, png(map_figure(shown))))
     day = diurnal_figure(found)
     names, grids = zip(*((case.name, case.grid) for case in forecast.cases), strict=True)
     pictures = page.Pictures(
         maps=maps,
-        spectra=_png(figures.spectrum_figure(found)),
-        ranks=_png(figures.rank_figure(found)),
-        probabilities=_png(probability_figure(found)),
-        skill=_png(figures.skill_figure(found)),
-        bias=_png(bias_figure(found, list(names), list(grids))),
-        day=_png(day) if day else None,
+        spectra=png(figures.spectrum_figure(found)),
+        ranks=png(figures.rank_figure(found)),
+        probabilities=png(probability_figure(found)),
+        skill=png(figures.skill_figure(found)),
+        bias=png(bias_figure(found, list(names), list(grids))),
+        day=png(day) if day else None,
     )
     reel = make_reel(forecast, truth, baselines, found.fields)
     attributes = {name: str(value) for name, value in forecast.attributes.items()}
@@ -179,13 +176,6 @@ def _scene(forecast: Forecast, field: Field, truth: Truth, baselines: dict[str, 
         name or "Coarse input, interpolated",
         systems[MODEL],
     )
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    # Without the library's version in it the same numbers give the same bytes.
-    figure.savefig(buffer, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None})
-    return buffer.getvalue()
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -3,11 +3,12 @@
 import base64
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import NamedTuple
 
+from jaxrain.pages.document import grouped
 from jaxrain.verification.scoring import Interval
 
 Cell = Interval | float | str | None
@@ -58,11 +59,6 @@ def number(value: float | None) -> str:
     return text.replace("-", "−") if float(text) else "0"
 
 
-def grouped(count: int) -> str:
-    """A count with its thousands apart, by narrow spaces that don't break."""
-    return f"{count:,}".replace(",", "\u202f")
-
-
 def bounds(score: Interval) -> str:
     """'low to high', or nothing where no interval is known."""
     if score["low"] is None or score["high"] is None:
@@ -111,12 +107,6 @@ def csv_text(table: Table) -> str:
                 line += [cell, None, None] if interval else [cell]
         writer.writerow([*line, table.hours if row.hours is None else row.hours])
     return buffer.getvalue()
-
-
-def facts(pairs: Iterable[tuple[str, str]]) -> str:
-    """HTML table of names and values."""
-    rows = [f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in pairs]
-    return f'<table class="facts"><tbody>{"".join(rows)}</tbody></table>'
 
 
 def _columns(table: Table) -> list[tuple[int, str]]:

@@ -1,5 +1,6 @@
 """The predictors and the rain, each fact once: names, units, ranges."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -194,6 +195,55 @@ def check_predictors(variables: Iterable[str]) -> None:
             raise InputError(
                 f"variable '{name}' is no predictor, expected some of {', '.join(PREDICTORS)}"
             )
+
+
+def split_channel(channel: str) -> tuple[str, int | None]:
+    """Variable and level [hPa] of a channel: 'u850' -> ('u', 850), 'tp' -> ('tp', None)."""
+    name = channel.rstrip("0123456789")
+    return name, int(channel[len(name) :]) if len(name) < len(channel) else None
+
+
+def plausible_range(channel: str) -> tuple[float, float]:
+    """Smallest and largest value that the atmosphere shows in a channel, canonical units.
+
+    Temperature and geopotential are held against the standard atmosphere at their level, widely
+    enough for polar night, heat low and typhoon, and closely enough that a level or a unit taken
+    for another shows.
+
+    Args:
+      channel: as of `channel_names`, or a variable without level.
+
+    References:
+      ISO 2533:1975, Standard atmosphere (to 32 km; above, the variable's own range counts).
+    """
+    name, level = split_channel(channel)
+    low, high = VARIABLES[name].plausible
+    if name not in ("t", "z") or level is None or level < 10:
+        return low, high
+    temperature, height = _standard_atmosphere(float(level))
+    if name == "t":
+        return max(low, temperature - 70.0), min(high, temperature + 60.0)
+    return (
+        max(low, STANDARD_GRAVITY * (0.85 * height - 900.0)),
+        min(high, STANDARD_GRAVITY * (1.12 * height + 800.0)),
+    )
+
+
+def _standard_atmosphere(pressure_hpa: float) -> tuple[float, float]:
+    """Temperature [K] and height [gpm] of a pressure level, up to 32 km."""
+    # Base height [gpm], temperature [K], pressure [hPa] and lapse rate [K gpm-1] of each layer.
+    layers = (
+        (0.0, 288.15, 1013.25, -0.0065),
+        (11_000.0, 216.65, 226.321, 0.0),
+        (20_000.0, 216.65, 54.7489, 0.001),
+    )
+    above = [layer for layer in layers[1:] if pressure_hpa <= layer[2]]
+    base, warmth, bottom, lapse = above[-1] if above else layers[0]
+    gas = 287.05287  # J kg-1 K-1
+    if lapse == 0.0:
+        return warmth, base + gas * warmth / STANDARD_GRAVITY * math.log(bottom / pressure_hpa)
+    temperature = warmth * (pressure_hpa / bottom) ** (-gas * lapse / STANDARD_GRAVITY)
+    return temperature, base + (temperature - warmth) / lapse
 
 
 def cf_attributes(name: str) -> dict[str, str]:

@@ -11,6 +11,8 @@ from jaxrain.weather.variables import (
     cf_attributes,
     channel_names,
     check_predictors,
+    plausible_range,
+    split_channel,
     to_canonical,
 )
 
@@ -78,3 +80,39 @@ def test_era5_has_37_levels_without_580():
 def test_rain_is_a_sum_and_wind_a_point_in_time():
     assert cf_attributes("tp")["cell_methods"] == "time: sum"
     assert cf_attributes("u")["cell_methods"] == "time: point"
+
+
+def test_plausible_ranges_hold_the_standard_atmosphere_at_its_level():
+    # ISO 2533, tables: geopotential height [gpm] and temperature [K].
+    for level, height, temperature in ((850, 1457.3, 278.68), (500, 5574.4, 251.92),
+                                       (100, 16179.7, 216.65), (10, 31054.6, 227.70)):  # fmt: skip
+        low, high = plausible_range(f"z{level}")
+        assert low < STANDARD_GRAVITY * height < high
+        assert (low / STANDARD_GRAVITY, high / STANDARD_GRAVITY) == pytest.approx(
+            (0.85 * height - 900, 1.12 * height + 800), abs=1
+        )
+        low, high = plausible_range(f"t{level}")
+        assert low < temperature < high
+
+
+@pytest.mark.parametrize(
+    ("channel", "wrong"),
+    [
+        ("z850", 1457.0),  # metres taken for m2 s-2
+        ("z500", 5574.0),
+        ("z500", 14290.0),  # 850 hPa taken for 500
+        ("z300", 54660.0),  # 500 taken for 300
+        ("t850", 15.0),  # degrees Celsius
+        ("t850", 340.0),
+    ],
+)
+def test_a_unit_or_level_taken_for_another_is_implausible(channel, wrong):
+    low, high = plausible_range(channel)
+    assert not low <= wrong <= high
+
+
+def test_channels_without_a_level_have_the_variables_range():
+    assert plausible_range("tp") == plausible_range("tp850") == VARIABLES["tp"].plausible
+    assert plausible_range("z5") == VARIABLES["z"].plausible
+    assert split_channel("u850") == ("u", 850)
+    assert split_channel("tp") == ("tp", None)

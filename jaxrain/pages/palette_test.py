@@ -4,12 +4,18 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from jaxrain.verification.palette import (
+from jaxrain.pages.palette import (
+    GAP_EDGES,
+    HOUR_COLOURS,
     MISSING,
     PROBABILITY_EDGES,
     RAIN_EDGES_MM,
+    WET_EDGES,
+    difference_scale,
+    gap_scale,
     probability_scale,
     rain_scale,
+    wet_scale,
 )
 
 # Machado, Oliveira and Fernandes (2009), severity 1, on linear RGB.
@@ -53,6 +59,32 @@ def test_edges_belong_to_the_class_above_and_below_them_is_dry():
 def test_probability_darkens_evenly():
     colours, norm = probability_scale()
     middles = (np.array(PROBABILITY_EDGES[1:]) + PROBABILITY_EDGES[:-1]) / 2
+    lightness = [lab(colours(norm(value))[:3], "normal")[0] for value in middles]
+    assert (np.diff(lightness) < -2).all()
+    assert colours(norm(0.0))[:3] == (1, 1, 1)
+
+
+@pytest.mark.parametrize("vision", VISION)
+def test_every_state_of_an_hour_looks_unlike_every_other(vision):
+    seen = [lab(colour, vision) for colour in HOUR_COLOURS.values()]
+    assert min(np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)) > 10
+
+
+@pytest.mark.parametrize("vision", VISION)
+def test_more_and_less_rain_are_apart_and_darken_away_from_none(vision):
+    colours, norm = difference_scale()
+    classes = [-30.0, -15.0, -7.0, -3.0, -1.0, 0.0, 1.0, 3.0, 7.0, 15.0, 30.0]
+    seen = np.array([lab(colours(norm(value))[:3], vision) for value in classes])
+    assert (np.diff(seen[:6, 0]) > 2).all()
+    assert (np.diff(seen[5:, 0]) < -2).all()
+    assert (np.linalg.norm(seen[:5] - seen[:5:-1], axis=1) > 10).all()
+    assert colours(norm(0.0))[:3] == (1, 1, 1)
+
+
+@pytest.mark.parametrize(("scale", "edges"), [(gap_scale, GAP_EDGES), (wet_scale, WET_EDGES)])
+def test_shares_of_time_darken_evenly(scale, edges):
+    colours, norm = scale()
+    middles = (np.array(edges[1:]) + edges[:-1]) / 2
     lightness = [lab(colours(norm(value))[:3], "normal")[0] for value in middles]
     assert (np.diff(lightness) < -2).all()
     assert colours(norm(0.0))[:3] == (1, 1, 1)
