@@ -152,7 +152,8 @@ def _pool(count: int) -> ProcessPoolExecutor:
     # Forked from a process that has imported all and done nothing: quick, and without the threads
     # that make a fork of our own process unsafe.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["jaxrain.pairs.build"])
+    # xarray imports dask's arrays at the first variable, which takes a second.
+    context.set_forkserver_preload(["jaxrain.pairs.build", "dask.array"])
     return ProcessPoolExecutor(count, mp_context=context, initializer=_begin)
 
 
