@@ -1,6 +1,7 @@
 """What a canonical file holds, small enough to be sent between processes by the thousand."""
 
 import hashlib
+import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -95,7 +96,8 @@ def _any_value(slab: np.ndarray) -> np.ndarray:
 
 
 def _key(grid: Grid) -> str:
-    digest = hashlib.sha256(str((grid.shape, grid.projected)).encode())
+    about = [grid.shape, grid.projected, grid.mapping and dict(grid.mapping)]
+    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
     for axis in (grid.y, grid.x, grid.latitude, grid.longitude):
         if axis is not None:
             digest.update(np.ascontiguousarray(axis).tobytes())

@@ -11,7 +11,6 @@ from jaxrain.pairs.conftest import contents, hours
 from jaxrain.pairs.recipe import Selection, Splits
 from jaxrain.pairs.rehearsal import rehearse
 from jaxrain.pairs.workers import PrepareConfig
-from jaxrain.prepare import main
 
 
 def _said(config, **options) -> str:
@@ -111,14 +110,3 @@ def test_workers_say_the_same(world):
         return said[: said.index("would take")]
 
     assert told(0) == told(2)
-
-
-def test_the_command_ends_with_2_where_the_real_run_would(tmp_path, capsys):
-    config = tmp_path / "mine.yaml"
-    config.write_text("data: {fine: ['rain/*'], coarse: ['era5/*']}\n")
-    words = ["--config", str(config), f"data.root={tmp_path}", f"data.store={tmp_path}/store"]
-    assert main([*words, "--dry-run"]) == 2
-    said = capsys.readouterr().err
-    assert "no file matches data.fine=" in said
-    assert said.count("\n") == 1
-    assert list(tmp_path.iterdir()) == [config]
