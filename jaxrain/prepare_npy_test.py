@@ -88,12 +88,12 @@ def test_the_store_holds_the_folders_hours(folders):
         np.testing.assert_array_equal(area.fine(index), _RAIN[index, 0])
         physical = _UNIT[index] * spread + _LEAST[:, None, None]
         np.testing.assert_allclose(area.coarse(index), physical, rtol=1e-6, atol=1e-6)
-    audit = json.loads((Path(config.store) / "audit.json").read_text())
+    audit = json.loads((Path(config.store) / "prepare_report.json").read_text())
     assert audit["left_out"] == []
     assert audit["time_sources"] == {"name": 8}
 
 
-def test_of_a_repeated_hour_the_one_produced_last_is_taken_and_the_audit_says_so(folders):
+def test_of_a_repeated_hour_the_one_produced_last_is_taken_and_the_report_says_so(folders):
     first = sorted((folders / "hr").glob("Z_*.npy"))[2]
     late = first.name.replace("_20220601", "_20220603").replace("_RT_", "_FRT_")
     late = late.replace("PRE-20220603", "PRE-20220601")
@@ -103,7 +103,7 @@ def test_of_a_repeated_hour_the_one_produced_last_is_taken_and_the_audit_says_so
     (area,) = open_store(config.store, config).areas
     assert len(area.hours) == 8
     np.testing.assert_array_equal(area.fine(2), 2 * _RAIN[2, 0])
-    audit = json.loads((Path(config.store) / "audit.json").read_text())
+    audit = json.loads((Path(config.store) / "prepare_report.json").read_text())
     (repeated,) = audit["reissued"]
     assert (repeated["taken"], repeated["passed_over"]) == (late, first.name)
     assert repeated["time"] == str(_HOURS[2].astype("datetime64[s]"))
