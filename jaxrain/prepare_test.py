@@ -28,6 +28,17 @@ def test_a_users_mistake_is_one_line_and_status_2(tmp_path, monkeypatch, capsys,
     assert list(tmp_path.iterdir()) == [config]
 
 
+def test_a_dry_run_ends_with_2_where_the_real_run_would(tmp_path, capsys):
+    config = tmp_path / "mine.yaml"
+    config.write_text("data: {fine: ['rain/*'], coarse: ['era5/*']}\n")
+    words = ["--config", str(config), f"data.root={tmp_path}", f"data.store={tmp_path}/store"]
+    assert main([*words, "--dry-run"]) == 2
+    said = capsys.readouterr().err
+    assert "no file matches data.fine=" in said
+    assert said.count("\n") == 1
+    assert list(tmp_path.iterdir()) == [config]
+
+
 def test_help_is_quick_and_loads_nothing_heavy():
     code = "import sys, jaxrain.prepare as p\ntry: p.main(['--help'])\nexcept SystemExit: pass\n"
     code += "sys.exit(any(m in sys.modules for m in ('jax', 'numpy', 'pydantic')))"

@@ -12,6 +12,7 @@ import numpy as np
 
 from jaxrain.errors import InputError
 from jaxrain.weather.grib_messages import each_message
+from jaxrain.weather.parameters import name_and_units
 
 _Result = TypeVar("_Result")
 _LARGEST_SIDE = 100_000  # points; what damaged headers say beyond this would fill the memory
@@ -130,11 +131,12 @@ def _header(path: Path, number: int, message: bytes, handle: int) -> Header:
         level_type, level = "isobaricInhPa", level / 100.0
     start, end = step_range(get("stepRange", "0"))
     latitude, longitude = _axes(*_grid(handle))
+    name, units = name_and_units(message, handle)
     return Header(
         number=number,
         edition=int(get("edition")),
-        name=get("shortName", "unknown"),
-        units=get("units", "unknown"),
+        name=name,
+        units=units,
         centre=get("centre"),
         mars_class=get("marsClass"),
         stream=get("marsStream"),
