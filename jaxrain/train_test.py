@@ -238,12 +238,83 @@ def read_only(folder):
         subprocess.run(["umount", "-l", folder], check=True)
 
 
+ONE_THEN_TWO_DEVICES = """
+import sys
+import jax
+jax.config.update("jax_num_cpu_devices", 2)
+jax.config.update("jax_enable_x64", True)
+import numpy as np
+from flax import nnx
+from jaxrain.config import load_config
+from jaxrain.diffusion.unet import UNet
+from jaxrain.pairs.loader import training_batches
+from jaxrain.pairs.store import open_store
+from jaxrain.training.checkpoint import open_checkpoints
+from jaxrain.training.mesh import create_mesh, put_batch, put_state
+from jaxrain.training.network import make_loss
+from jaxrain.training.state import create_state, make_train_step
+
+config = load_config(sys.argv[1])
+store = open_store(config.data.store, config.data)
+graph, weights = nnx.split(UNet(
+    config.model,
+    in_channels=len(store.channels) * len(config.data.interpolations) + 1,
+    image_size=config.data.patch,
+    param_dtype=np.float64,
+    rngs=nnx.Rngs(0),
+))
+weights = jax.device_get(nnx.to_pure_dict(weights))  # a step gives its state's buffers away
+apply = lambda params, x, s, key: nnx.merge(graph, params)(x, s)
+loss = make_loss(apply, config.diffusion, store.scaling(config.data))
+double = lambda tree: jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), tree)
+
+def start(mesh):
+    return put_state(create_state(config.train, jax.tree.map(jax.numpy.asarray, weights)), mesh)
+
+def go_on(state, mesh, steps):
+    first = int(state.step)
+    batches = training_batches(
+        store, config.data, batch_size=config.train.batch_size, seed=0, start_step=first
+    )
+    update, key = make_train_step(loss, config.train, mesh), put_state(jax.random.key(0), mesh)
+    losses, seen = [], []
+    for _ in range(first, steps):
+        batch = put_batch(double(next(batches)), mesh)
+        seen.append(np.asarray(batch["fine"]))
+        state, metrics = update(state, batch, key, np.float64(1e-3))
+        losses.append(float(metrics["loss"]))
+    return state, losses, seen
+
+one, two = create_mesh(1), create_mesh(2)
+whole, losses, seen = go_on(start(one), one, 30)
+half, _, _ = go_on(start(one), one, 12)
+with open_checkpoints(sys.argv[2]) as checkpoints:
+    checkpoints.save(half, {})
+with open_checkpoints(sys.argv[2]) as checkpoints:
+    half, _ = checkpoints.restore(start(two))
+assert len(jax.tree.leaves(half.params)[0].sharding.device_set) == 2
+rest, further, seen_further = go_on(half, two, 30)
+for a, b in zip(seen[12:], seen_further, strict=True):
+    np.testing.assert_array_equal(a, b)
+print(np.abs(np.array(further) / np.array(losses[12:]) - 1).max())
+"""
+
+
+@pytest.mark.slow
+def test_after_a_change_of_devices_examples_are_the_same_and_losses_agree(config_file, tmp_path):
+    code = [sys.executable, "-c", ONE_THEN_TWO_DEVICES, str(config_file), str(tmp_path)]
+    said = subprocess.run(code, check=True, timeout=300, capture_output=True, text=True).stdout
+    difference = float(said)
+    print(f"largest relative difference of a loss: {difference:.1e}")
+    assert difference < 1e-9
+
+
 @pytest.mark.slow
 def test_killed_twenty_times_it_ends_with_the_same_bits(config_file, tmp_path):
     steps, kills = 840, 20
-    words = [f"train.steps={steps}", "train.checkpoint_every=15", "train.log_every=5"]
+    words = [f"train.steps={steps}", "train.checkpoint_every=40", "train.log_every=10"]
     cut, whole = tmp_path / "cut", tmp_path / "whole"
-    subprocess.run(command(config_file, whole, *words), check=True, timeout=300)
+    subprocess.run(command(config_file, whole, *words), check=True, timeout=600)
     seed = time.time_ns() % 2**32
     print(f"seed {seed}")
     rng, statuses = np.random.default_rng(seed), []
@@ -258,8 +329,8 @@ def test_killed_twenty_times_it_ends_with_the_same_bits(config_file, tmp_path):
             time.sleep(rng.uniform(0, 0.05))
         process.send_signal(signal.SIGKILL if rng.random() < 0.5 else signal.SIGTERM)
         process.stdout.close()
-        statuses.append(process.wait(timeout=60))
-    subprocess.run(command(config_file, cut, *words), check=True, timeout=300)
+        statuses.append(process.wait(timeout=30))
+    subprocess.run(command(config_file, cut, *words), check=True, timeout=600)
     assert len(statuses) == kills
     # Killed, stopped and saved, or ended by SIGTERM before it listened: none was done, none failed.
     assert set(statuses) <= {-signal.SIGKILL, 75, -signal.SIGTERM}
