@@ -100,7 +100,9 @@ def judge(looks: list[Look], steps: int) -> int:
     growth, slowing = memory[1] / memory[0] - 1, cost[1] / cost[0] - 1
     print(f"{steps} steps, the second fifth against the last:")
     print(f"memory {memory[0]:.1f} -> {memory[1]:.1f} MiB ({growth:+.2%}), allowed +2 %")
-    print(f"processor time {cost[0]:.2f} -> {cost[1]:.2f} ms a step ({slowing:+.1%}), allowed +10 %")
+    print(
+        f"processor time {cost[0]:.2f} -> {cost[1]:.2f} ms a step ({slowing:+.1%}), allowed +10 %"
+    )
     print(f"open files {files[0]} -> {files[1]}, allowed none more")
     return int(growth >= 0.02 or slowing >= 0.10 or files[1] > files[0])
 
