@@ -149,8 +149,7 @@ def _go_on(
                 for bad in progress.take(config, jax.device_get(fresh), step - done + 1):
                     screen.say(f"step {bad}: skipped, its loss or gradient is not finite")
                 fresh = []
-                if tell:
-                    progress.check_loss(config, step)
+                progress.check_loss(config, step)
                 if step > start and (save or asked):
                     checkpoints.save(state, progress.to_json(config, step))
             if asked:

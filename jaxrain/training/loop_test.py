@@ -191,6 +191,23 @@ def test_after_an_explosion_it_goes_back_once_and_a_passing_fault_leaves_no_trac
     assert told(tmp_path / "fault") == told(tmp_path / "whole")
 
 
+def test_a_stop_saves_nothing_that_exploded(tmp_path):
+    config, stop = dataclasses.replace(CONFIG, log_every=2), Stop()
+
+    def reader(start):
+        for step, batch in enumerate(faulty(1)(start), start):
+            if step == 14:
+                stop.asked = signal.SIGTERM
+            yield batch
+
+    whole = jax.device_get(train(tmp_path / "whole", config=config))
+    with pytest.raises(Stopped):
+        train(tmp_path / "cut", config=config, stop=stop, reader=reader)
+    assert saved_steps(tmp_path / "cut") == [8]
+    again = train(tmp_path / "cut", config=config)
+    jax.tree.map(np.testing.assert_array_equal, jax.device_get(again), whole)
+
+
 def test_an_explosion_that_comes_back_ends_the_run(tmp_path):
     with pytest.raises(InputError, match=r"^step 15: .*again after going back once"):
         train(tmp_path, config=WATCHFUL, reader=faulty(2))
