@@ -46,7 +46,9 @@ def _run(arguments: argparse.Namespace) -> int:
         try:
             train(config, stop)
         except Stopped:
-            print(f"stopped by {stop.name}: {config.train.run} is saved; the same command goes on")
+            told = f"stopped by {stop.name}: {config.train.run} is saved; the same command goes on"
+            with contextlib.suppress(OSError):  # who asked may have closed our output before
+                print(told, file=sys.stderr)
             return stop.status
     return 0
 

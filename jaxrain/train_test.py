@@ -170,7 +170,10 @@ def follow(process, step):
 def test_asked_by_the_cluster_it_saves_and_ends_with_75(config_file, tmp_path):
     words = ["train.steps=100000", "train.checkpoint_every=100000"]
     process = subprocess.Popen(
-        command(config_file, tmp_path / "run", *words), stdout=subprocess.PIPE, text=True
+        command(config_file, tmp_path / "run", *words),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     follow(process, 4)
     # Meanwhile the folder is this process's.
@@ -182,7 +185,7 @@ def test_asked_by_the_cluster_it_saves_and_ends_with_75(config_file, tmp_path):
     assert second.stderr.count("\n") == 1
     began = time.monotonic()
     process.send_signal(signal.SIGUSR1)
-    said, _ = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=30)
     assert time.monotonic() - began < 30
     assert process.returncode == 75
     assert "stopped by SIGUSR1" in said
@@ -328,8 +331,8 @@ def test_killed_twenty_times_it_ends_with_the_same_bits(config_file, tmp_path):
             follow(process, int(rng.integers(kill * steps // 21, (kill + 1) * steps // 21)))
             time.sleep(rng.uniform(0, 0.05))
         process.send_signal(signal.SIGKILL if rng.random() < 0.5 else signal.SIGTERM)
-        process.stdout.close()
-        statuses.append(process.wait(timeout=30))
+        process.communicate(timeout=30)
+        statuses.append(process.returncode)
     subprocess.run(command(config_file, cut, *words), check=True, timeout=600)
     assert len(statuses) == kills
     # Killed, stopped and saved, or ended by SIGTERM before it listened: none was done, none failed.
