@@ -76,10 +76,11 @@ def look_at(pid: int, metrics: Path) -> Look | None:
         status = dict(line.split(":", 1) for line in (here / "status").read_text().splitlines())
         times = (here / "stat").read_text().rpartition(")")[2].split()
         files = len(list((here / "fd").iterdir()))
+        memory = int(status["RssAnon"].split()[0])  # a process that has just ended has none
     except (OSError, KeyError, IndexError, ValueError):
         return None
     seconds = (int(times[11]) + int(times[12])) / os.sysconf("SC_CLK_TCK")
-    return Look(step, int(status["RssAnon"].split()[0]), files, seconds)
+    return Look(step, memory, files, seconds)
 
 
 def judge(looks: list[Look], steps: int) -> int:
