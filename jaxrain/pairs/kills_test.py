@@ -13,7 +13,7 @@ from jaxrain.pairs.conftest import contents
 from jaxrain.weather.demo import write_demo
 
 SEED = 0
-KILLS = 12  # of each number of workers
+KILLS = 10  # of each number of workers
 
 
 @pytest.fixture(scope="module")
