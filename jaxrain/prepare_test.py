@@ -78,14 +78,3 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(
     assert said.count("\n") == 1
     left = [path.name for path in tiny_disk.rglob("*") if path.is_file()]
     assert not [name for name in left if name.startswith(".") or name == "manifest.json"]
-
-
-def test_the_command_ends_with_2_where_the_real_run_would_and_writes_nothing(tmp_path, capsys):
-    config = tmp_path / "mine.yaml"
-    config.write_text("data: {fine: ['rain/*'], coarse: ['era5/*']}\n")
-    words = ["--config", str(config), f"data.root={tmp_path}", f"data.store={tmp_path}/store"]
-    assert main([*words, "--dry-run"]) == 2
-    said = capsys.readouterr().err
-    assert "no file matches data.fine=" in said
-    assert said.count("\n") == 1
-    assert list(tmp_path.iterdir()) == [config]

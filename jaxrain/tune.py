@@ -204,11 +204,10 @@ def _save(downscaler: "Downscaler", trials: Sequence[Trial], best: Trial, *, def
 
 def _picture(path: Path, trials: Sequence[Trial], best: Trial) -> None:
     """CRPS against seconds, a line a sampler, the Pareto front under them."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    from jaxrain.pages.pictures import new_figure, png
+    from jaxrain.whole import whole_file
 
-    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(6.4, 4.2)
     axes = figure.subplots()
     front = pareto(trials)
     axes.plot(
@@ -229,9 +228,8 @@ def _picture(path: Path, trials: Sequence[Trial], best: Trial) -> None:
     axes.plot(best.seconds, best.crps_mm, "k*", ms=14, label="recommended")
     axes.set(xscale="log", xlabel="seconds a member", ylabel="CRPS [mm]")
     axes.legend(frameon=False, fontsize=8)
-    partial = path.with_name(f".{path.name}.partial")
-    figure.savefig(partial, format="png", dpi=110)
-    partial.replace(path)
+    with whole_file(path) as partial:
+        partial.write_bytes(png(figure))
 
 
 if __name__ == "__main__":

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from jaxrain.pages.document import document, facts, figure, grouped, section, tiles
+from jaxrain.pages.document import counted, document, facts, figure, grouped, section, tiles
 from jaxrain.verification import browser, score_tables, tables
 from jaxrain.verification.breakdown import KINDS
 from jaxrain.verification.browser import Reel
 from jaxrain.verification.gauge_scores import GaugeScores
-from jaxrain.verification.score_tables import basis, count
+from jaxrain.verification.score_tables import basis
 from jaxrain.verification.scoring import MODEL, Interval, Verification
 from jaxrain.verification.spectra import MAX_MISSING
 from jaxrain.verification.tables import number
@@ -86,7 +86,7 @@ def render(
                     pictures.spectra,
                     "Power spectra and their distance from the truth",
                     f"{basis(found)}, "
-                    + count(int(found.sums[MODEL]["spectrum_squares"]), "square"),
+                    + counted(int(found.sums[MODEL]["spectrum_squares"]), "square"),
                 ),
             ),
             section(
@@ -153,7 +153,7 @@ def _head(found: Verification, name: str, notes: Sequence[str]) -> str:
     warning = ""
     if found.blocks.count < _FEW_BLOCKS:
         warning = (
-            f'<p class="warning">All of this rests on {count(found.hours, "hour")} in '
+            f'<p class="warning">All of this rests on {counted(found.hours, "hour")} in '
             f"{found.blocks.words()}: the intervals are rough, and other weather may score "
             "otherwise.</p>"
         )
@@ -161,7 +161,7 @@ def _head(found: Verification, name: str, notes: Sequence[str]) -> str:
     return (
         f"<header><h1>{headline(found.skill['bilinear'])}</h1>"
         f'<p class="lead">{escape(name)}, hours ending {_time(first)} to {_time(last)} UTC. '
-        f"Rain in an hour at every point, against {count(len(found.systems) - 1, 'baseline')}. "
+        f"Rain in an hour at every point, against {counted(len(found.systems) - 1, 'baseline')}. "
         'All numbers: <a href="scores.json">scores.json</a>.</p>'
         f"{tiles(numbers)}{warning}{left_out}</header>"
     )

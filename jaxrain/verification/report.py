@@ -28,6 +28,7 @@ from jaxrain.verification.points import THRESHOLDS_MM
 from jaxrain.verification.probability_figures import probability_figure
 from jaxrain.verification.scoring import MODEL, Field, Verification, read_systems
 from jaxrain.verification.truth import Truth
+from jaxrain.whole import whole_file
 
 
 def report_folder(path: str | Path) -> Path:
@@ -179,6 +180,5 @@ def _scene(forecast: Forecast, field: Field, truth: Truth, baselines: dict[str, 
 
 
 def _write(path: Path, content: bytes) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(content)
-    partial.replace(path)
+    with whole_file(path) as partial:
+        partial.write_bytes(content)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from jaxrain.pages.document import counted, grouped
 from jaxrain.verification.breakdown import KINDS, parts_of
 from jaxrain.verification.fractions import WINDOWS_KM
 from jaxrain.verification.gauge_scores import GAUGE_MEANINGS, THRESHOLDS_MM, GaugeScores
@@ -13,7 +14,7 @@ from jaxrain.verification.metrics import (
 )
 from jaxrain.verification.points import THRESHOLDS_MM as GRID_THRESHOLDS_MM
 from jaxrain.verification.scoring import MODEL, Verification
-from jaxrain.verification.tables import Row, Table, grouped, number
+from jaxrain.verification.tables import Row, Table, number
 
 _TERMINAL = ("crps_mm", "rmse_mm", "bias_mm", "wet_area_ratio", "p99.9_ratio", "spectrum_max_db")
 _OF_PAIRS = ("lag1_autocorrelation", "lag1_difference")
@@ -22,14 +23,9 @@ _OF_PAIRS = ("lag1_autocorrelation", "lag1_difference")
 def basis(found: Verification) -> str:
     """What all numbers rest on, in words."""
     return (
-        f"{count(found.hours, 'hour')}, {count(len(found.fields), 'field')}, "
+        f"{counted(found.hours, 'hour')}, {counted(len(found.fields), 'field')}, "
         f"{grouped(found.points)} points"
     )
-
-
-def count(number_of: int, noun: str) -> str:
-    """'1 hour', '2 hours'."""
-    return f"{grouped(number_of)} {noun}" + ("" if number_of == 1 else "s")
 
 
 def overview(found: Verification) -> Table:
@@ -40,7 +36,7 @@ def overview(found: Verification) -> Table:
             name,
             [scores[name] for scores in found.systems.values()],
             pairs if name in _OF_PAIRS else None,
-            meaning + (f" ({count(pairs, 'pair')} of hours)" if name in _OF_PAIRS else ""),
+            meaning + (f" ({counted(pairs, 'pair')} of hours)" if name in _OF_PAIRS else ""),
         )
         for name, meaning in (MEANINGS | SKILL_MEANINGS).items()
     ]
@@ -151,8 +147,9 @@ def gauge_basis(found: GaugeScores) -> str:
     """What the scores at gauges rest on, in words."""
     told = f"intervals from drawing {found.blocks.words()}"
     return (
-        f"{count(found.sums, 'sum')} of {found.hours} h at {count(found.stations, 'station')}, "
-        f"{count(found.ends, 'end')}; {told if found.blocks.count > 1 else 'too few for intervals'}"
+        f"{counted(found.sums, 'sum')} of {found.hours} h at {counted(found.stations, 'station')}, "
+        f"{counted(found.ends, 'end')}; "
+        f"{told if found.blocks.count > 1 else 'too few for intervals'}"
     )
 
 
