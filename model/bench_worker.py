@@ -14,22 +14,27 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import nn
 
 from model.diffusion import GaussianDiffusion, update_ema
 from model.samplers import ddim
 from model.schedules import make_betas
 from model.unet import UNet, UNetConfig
 
-LAYOUTS = {"eager_nchw": torch.contiguous_format, "channels_last": torch.channels_last}
+LAYOUTS = {
+    "eager_nchw": torch.contiguous_format,
+    "channels_last": torch.channels_last,
+    "compile": torch.channels_last,
+}
 
 
 def make_step(job: dict[str, Any], device: torch.device) -> Callable[[], Any]:
     """The step that a job asks for, with random inputs already on the device.
 
     Args:
-      job: `task` (gemm, forward, train_step or sampling_step); for gemm `size`; for the others
-        `model` (fields of UNetConfig), `in_channels`, `image_size`, `batch` and `mode` (a key of
-        LAYOUTS).
+      job: `task` (gemm, copy, forward, train_step, sampling_step or member); for gemm and copy
+        `size`; for the others `model` (fields of UNetConfig), `in_channels`, `image_size`, `batch`
+        and `mode` (a key of LAYOUTS); for member also `source_steps`.
       device: where all of it lies.
     """
     torch.manual_seed(0)
@@ -37,20 +42,33 @@ def make_step(job: dict[str, Any], device: torch.device) -> Callable[[], Any]:
         a = torch.randn(job["size"], job["size"], device=device)
         return lambda: a @ a
 
-    layout = LAYOUTS[job["mode"]]
-    batch, edge = job["batch"], job["image_size"]
+    if job["task"] == "copy":
+        b = torch.zeros(job["size"], device=device)
+        c = torch.empty_like(b)
+        return lambda: torch.add(b, 1, out=c)
+
     fields: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in job["model"].items()
     }
-    config = UNetConfig(**fields)
-    network = UNet(config, in_channels=job["in_channels"], image_size=edge)
+    network = UNet(
+        UNetConfig(**fields), in_channels=job["in_channels"], image_size=job["image_size"]
+    )
+    return step_of(network, job, device)
+
+
+def step_of(network: nn.Module, job: dict[str, Any], device: torch.device) -> Callable[[], Any]:
+    """The step of a task for any network(x [B, C, H, W], s [B, 1]); job as in `make_step`."""
+    layout = LAYOUTS[job["mode"]]
+    batch, edge = job["batch"], job["image_size"]
     process = GaussianDiffusion(network, make_betas("cosine", 2000)).to(device)
     process.to(memory_format=layout)  # type: ignore[call-overload]
     condition, x = (
         torch.randn(batch, channels, edge, edge, device=device).contiguous(memory_format=layout)
         for channels in (job["in_channels"] - 1, 1)
     )
+    if job["mode"] == "compile":
+        network.compile()
     if job["task"] == "train_step":
         return _training(process, x, condition)
 
@@ -63,7 +81,10 @@ def make_step(job: dict[str, Any], device: torch.device) -> Callable[[], Any]:
     @torch.inference_mode()
     def sample() -> torch.Tensor:
         return ddim(
-            lambda x, s: process.denoise(x, condition, s), lambda k: x, process.alpha_bar, steps=1
+            lambda x, s: process.denoise(x, condition, s),
+            lambda k: x,
+            process.alpha_bar,
+            steps=job["source_steps"] if job["task"] == "member" else 1,
         )
 
     return sample
@@ -89,8 +110,16 @@ def _training(
     return step
 
 
-def main() -> None:
-    """Serves until standard input ends."""
+def serve(
+    make_step: Callable[[dict[str, Any], torch.device], Callable[[], Any]],
+    count_operations: Callable[[dict[str, Any]], int] | None = None,
+) -> None:
+    """Answers until standard input ends.
+
+    Args:
+      make_step: makes a job's step.
+      count_operations: of a job's step, for networks that the asker cannot count.
+    """
     answers, sys.stdout = sys.stdout, sys.stderr  # what a library prints is not an answer
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
     accelerated = torch.cuda.is_available()
@@ -99,6 +128,7 @@ def main() -> None:
         request = json.loads(line)
         if isinstance(request, dict):
             step = make_step(request, device)
+            operations = count_operations(request) if count_operations else None
             continue
         start = time.perf_counter()
         for _ in range(request):
@@ -108,8 +138,8 @@ def main() -> None:
         seconds = time.perf_counter() - start
         # On CPU the process's memory is watched from outside.
         peak = torch.cuda.max_memory_allocated() / 2**20 if accelerated else None
-        print(json.dumps([seconds, peak]), file=answers, flush=True)
+        print(json.dumps([seconds, peak, operations]), file=answers, flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    serve(make_step)

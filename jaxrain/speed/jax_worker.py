@@ -1,9 +1,9 @@
 """The process in which `jaxrain.bench` times JAX: one repetition at a time when asked.
 
-Standard input brings a job, a JSON object on one line, then a count of steps a line; each count is
-answered on standard output by the seconds that so many steps took. A new job replaces the last.
+What it is told and what it answers: `jaxrain.speed.turns`. A new job replaces the last.
 """
 
+import dataclasses
 import json
 import sys
 import time
@@ -18,11 +18,16 @@ from jaxrain.diffusion.process import DiffusionConfig, denoiser, training_loss
 from jaxrain.diffusion.samplers import SAMPLERS
 from jaxrain.diffusion.schedules import make_schedule
 from jaxrain.diffusion.unet import UNetConfig
+from jaxrain.downscaler import load
+from jaxrain.ensembles.canvas import make_downscale
 from jaxrain.pairs.recipe import DataConfig
+from jaxrain.pairs.scaling import Scaling
+from jaxrain.pairs.store import open_store
 from jaxrain.training.mesh import create_mesh, keep_compiled_programs, put_batch, put_state
 from jaxrain.training.network import define_network
 from jaxrain.training.settings import TrainConfig
 from jaxrain.training.state import create_state, make_train_step
+from jaxrain.validation import choose_cases, draw
 
 # Does one step and returns arrays that are ready when it is done.
 Step = Callable[[], Any]
@@ -32,14 +37,21 @@ def make_step(job: dict[str, Any]) -> Step:
     """The step that a job asks for, with random inputs already on the device.
 
     Args:
-      job: `task` (gemm, forward, train_step or sampling_step); for gemm `size`; for the others
-        `model` (fields of UNetConfig), `in_channels`, `image_size`, `batch`.
+      job: `task` (gemm, copy, forward, train_step, sampling_step or member); for gemm and copy
+        `size`; for member `run`, `sampler`, `steps`, `members`; for the others `model` (fields of
+        UNetConfig), `in_channels`, `image_size`, `batch`.
     """
     draw = np.random.default_rng(0).standard_normal
     if job["task"] == "gemm":
         a = jnp.asarray(draw((job["size"],) * 2), jnp.float32)
         multiply = jax.jit(lambda a: a @ a)
         return lambda: multiply(a)
+    if job["task"] == "copy":
+        b = jnp.zeros(job["size"], jnp.float32)
+        add = jax.jit(lambda b: b + 1)
+        return lambda: add(b)
+    if job["task"] == "member":
+        return _member(job)
 
     diffusion = DiffusionConfig()
     schedule = make_schedule(diffusion.schedule, diffusion.steps, diffusion.start, diffusion.end)
@@ -68,6 +80,21 @@ def make_step(job: dict[str, Any]) -> Step:
         return SAMPLERS["ddim"](denoise, lambda k: x, schedule, steps=1)
 
     return lambda: sample(params, condition, x)
+
+
+def _member(job: dict[str, Any]) -> Step:
+    """Members of a run, as `sample` draws them: predictors interpolated, one program a chain."""
+    downscaler = load(job["run"])
+    config = downscaler.config
+    case = choose_cases(config, open_store(config.data.store, config.data))[0]
+    program = make_downscale(
+        downscaler.apply,
+        Scaling.from_manifest(downscaler.manifest, config.data),
+        config.diffusion,
+        dataclasses.replace(config.sample, sampler=job["sampler"], steps=job["steps"]),
+        config.data.encodings,
+    )
+    return lambda: draw(program, downscaler.weights, case, job["members"])
 
 
 def _training(apply: Any, diffusion: Any, schedule: Any, params: Any, batch: Any) -> Step:
