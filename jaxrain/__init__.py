@@ -1,5 +1,6 @@
 """jaxrain: from ERA5 files to an honest ensemble of hourly rain at 1 km."""
 
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -8,6 +9,23 @@ if TYPE_CHECKING:
     from jaxrain.downscaler import Downscaler
 
 __version__ = "0.1.0"
+
+# Which of XLA's libraries compute what on CPUs; GPUs do not read it. PERFORMANCE.md has times.
+_LIBRARIES = "--xla_cpu_experimental_ynn_fusion_type"
+
+
+def _choose_libraries() -> None:
+    """Has XLA leave convolutions to Eigen: YNNPACK, its default, takes 2 to 3 times as long.
+
+    XLA reads the variable once, when it compiles first, so this stands where every import of
+    jaxrain passes. Another choice of the user's is left alone.
+    """
+    flags = os.environ.get("XLA_FLAGS", "")
+    if _LIBRARIES not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} {_LIBRARIES}=-individual_convolution".strip()
+
+
+_choose_libraries()
 
 
 def load(run: "str | Path") -> "Downscaler":

@@ -1,3 +1,5 @@
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -20,3 +22,14 @@ def test_is_the_sum_over_a_window_padded_on_every_side(size, stride, shape):
             window = padded[:, row : row + size, column : column + size]
             expected[:, i, j] = np.einsum("bhwi,hwio->bo", window, kernel)
     np.testing.assert_allclose(convolve(x, kernel, stride=stride), expected, atol=1e-5)
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="a choice made for CPUs alone")
+def test_no_convolution_on_cpu_is_done_by_ynnpack():
+    def gradients(x, kernel):
+        return jax.grad(lambda x, kernel: jnp.sum(convolve(x, kernel) ** 2), (0, 1))(x, kernel)
+
+    x, kernel = jnp.ones((2, 16, 16, 32)), jnp.ones((3, 3, 32, 32))
+    program = jax.jit(gradients).lower(x, kernel).compile().as_text()
+    assert program.count(" convolution(") == 3
+    assert "ynn_fusion" not in program
