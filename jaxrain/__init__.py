@@ -1,6 +1,7 @@
 """jaxrain: from ERA5 files to an honest ensemble of hourly rain at 1 km."""
 
 import os
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ __version__ = "0.1.0"
 
 # Which of XLA's libraries compute what on CPUs; GPUs do not read it. PERFORMANCE.md has times.
 _LIBRARIES = "--xla_cpu_experimental_ynn_fusion_type"
+_KNOWN_TO = "0.10."  # versions of jaxlib: XLA ends the process at a flag that it does not know
 
 
 def _choose_libraries() -> None:
@@ -21,7 +23,7 @@ def _choose_libraries() -> None:
     jaxrain passes. Another choice of the user's is left alone.
     """
     flags = os.environ.get("XLA_FLAGS", "")
-    if _LIBRARIES not in flags:
+    if _LIBRARIES not in flags and version("jaxlib").startswith(_KNOWN_TO):
         os.environ["XLA_FLAGS"] = f"{flags} {_LIBRARIES}=-individual_convolution".strip()
 
 
