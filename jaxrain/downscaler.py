@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 import xarray as xr
+from jax.sharding import Mesh
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
@@ -21,6 +22,7 @@ from jaxrain.ensembles.canvas import make_downscale
 from jaxrain.ensembles.drawing import Item, canvas_of, draw
 from jaxrain.ensembles.output import case_dataset
 from jaxrain.ensembles.settings import SampleConfig
+from jaxrain.ensembles.sharing import on_each, sampling_mesh
 from jaxrain.errors import InputError
 from jaxrain.pairs.cases import Case
 from jaxrain.pairs.inputs import beyond_training, input_cases
@@ -60,7 +62,7 @@ class Downscaler:
     step: int
     checkpoint: str
     apply: Callable[..., jax.Array]
-    _programs: dict[SampleConfig, Callable[..., jax.Array]] = dataclasses.field(
+    _programs: dict[tuple[SampleConfig, Mesh | None], Callable[..., jax.Array]] = dataclasses.field(
         default_factory=dict, repr=False
     )
 
@@ -111,14 +113,16 @@ class Downscaler:
         Raises:
           InputError: the sampler, the tiles or the predictors' grid do not fit.
         """
-        key = dataclasses.replace(config, members=1, seed=0)
+        mesh = sampling_mesh(len(case.hours) * config.members)
+        key = dataclasses.replace(config, members=1, seed=0), mesh
         if key not in self._programs:
             scaling = Scaling.from_manifest(self.manifest, self.config.data)
             self._programs[key] = make_downscale(
-                self.apply, scaling, self.config.diffusion, config, self.config.data.encodings
+                self.apply, scaling, self.config.diffusion, config, self.config.data.encodings, mesh
             )
         canvas = canvas_of(case, self.config.data, config)
-        return partial(draw, self._programs[key], self.weights, case, canvas, config)
+        weights = on_each(self.weights, mesh)
+        return partial(draw, self._programs[key], weights, case, canvas, config, mesh=mesh)
 
     def attributes(self, config: SampleConfig) -> dict[str, Any]:
         """Global attributes that say what made an ensemble."""

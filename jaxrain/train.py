@@ -9,7 +9,7 @@ import contextlib
 import functools
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jaxrain.command import add_config_arguments, run_command
 from jaxrain.errors import InputError
@@ -39,11 +39,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     from jaxrain.config import load_config
+    from jaxrain.training.hosts import join_hosts
     from jaxrain.training.stopping import Stopped, listen
 
     config = load_config(arguments.config, arguments.overrides)
     with listen() as stop:
         try:
+            join_hosts()
             train(config, stop)
         except Stopped:
             told = f"stopped by {stop.name}: {config.train.run} is saved; the same command goes on"
@@ -70,51 +72,54 @@ def train(config: "Config", stop: "Stop | None" = None) -> None:
 
     import jax
 
-    from jaxrain.config import save_config
     from jaxrain.pairs.loader import training_batches
-    from jaxrain.pairs.store import save_grids, save_json
     from jaxrain.training.checkpoint import open_checkpoints
+    from jaxrain.training.hosts import agree, is_first
     from jaxrain.training.lock import hold
-    from jaxrain.training.loop import SCORE, train_loop
+    from jaxrain.training.loop import SCORE, Training, train_loop
     from jaxrain.training.mesh import (
-        check_batch_size,
+        check_batch,
         create_mesh,
         keep_compiled_programs,
         put_state,
+        share_of_host,
     )
-    from jaxrain.training.metrics import last_step, logged_scores
-    from jaxrain.training.network import define_network, make_loss
+    from jaxrain.training.metrics import logged_scores
+    from jaxrain.training.network import define_network, make_draw, make_loss
     from jaxrain.training.progress import read_progress
-    from jaxrain.training.saved import (
-        read_loader_state,
-        saved_steps,
-        set_aside_newer,
-        whole_step,
-    )
+    from jaxrain.training.saved import saved_steps, set_aside_newer
     from jaxrain.training.state import create_state, make_train_step
+    from jaxrain.training.stopping import Stop
     from jaxrain.validation import make_validation
 
     keep_compiled_programs()
-    run = Path(config.train.run)
-    mesh = create_mesh(config.train.devices)
-    check_batch_size(config.train.batch_size, mesh)
+    run, stop = Path(config.train.run), stop or Stop()
+    stop.alone = jax.process_count() == 1
+    mesh = create_mesh(config.train.devices, config.train.mesh)
+    check_batch(config.train.batch_size, config.train.accumulate, config.data.patch, mesh)
+    share, shares = share_of_host(mesh)
     store = _open_store(config)
-    _check_run(run, config, store)
+    agree(lambda: _check_run(run, config, store))
 
-    scaling = store.scaling(config.data)
-    channels = len(store.channels)
-    init, apply = define_network(config.model, config.data, channels, config.train.precision)
-    loss_fn = make_loss(apply, config.diffusion, scaling)
+    init, apply = define_network(
+        config.model,
+        config.data,
+        len(store.channels),
+        config.train.precision,
+        config.train.rematerialise,
+    )
+    loss_fn = make_loss(apply, config.diffusion, store.scaling(config.data))
     with contextlib.ExitStack() as stack:
-        begun = run.is_dir()
-        if begun:
+
+        def take() -> None:
             stack.enter_context(hold(run))
-        saved = bool(saved_steps(run))
-        done = whole_step(run) if saved else 0  # 0 too where weights came from elsewhere
-        progress = read_progress(read_loader_state(run, done)) if saved else None
-        told = progress is not None and done in (progress.logged, last_step(run))
+
+        begun = agree(run.is_dir)
+        if begun:
+            agree(take)
+        done, kept, told = agree(lambda: _newest(run))
         if done > config.train.steps or (done == config.train.steps and told):
-            print(f"{run} is trained: it has {done} steps, train.steps={config.train.steps}")
+            _say(f"{run} is trained: it has {done} steps, train.steps={config.train.steps}")
             return
         batches_from = functools.partial(
             training_batches,
@@ -123,53 +128,82 @@ def train(config: "Config", stop: "Stop | None" = None) -> None:
             batch_size=config.train.batch_size,
             seed=config.train.seed,
             workers=config.train.workers,
-            host=jax.process_index(),
-            hosts=jax.process_count(),
+            host=share,
+            hosts=shares,
         )
         batches = batches_from(start_step=done)  # refuses what cannot be before a folder is made
         if not begun:
-            stack.enter_context(hold(run))
-            if saved_steps(run):
+            agree(take)
+            if agree(lambda: saved_steps(run)):
                 raise InputError(f"{run} was begun by another process just now; start again")
-        set_aside_newer(run, done)
+        agree(lambda: set_aside_newer(run, done))
 
-        validate = make_validation(config, store, apply, run / "report")
         state = put_state(create_state(config.train, init(config.train.seed)), mesh)
         checkpoints = stack.enter_context(
             open_checkpoints(
                 run,
                 config.train.keep_checkpoints,
                 every=config.train.keep_every,
-                scores=logged_scores(run, SCORE),
+                scores={int(k): v for k, v in agree(lambda: logged_scores(run, SCORE)).items()},
             )
         )
-        if saved:
+        if kept:
             state, _ = checkpoints.restore(state, done)
-        save_config(config, run / "config.yaml")
-        # Sampling needs no store: the run keeps what it was trained with, and the grids.
-        save_grids(run / "grids", store.areas)
-        save_json(run / "manifest.json", store.manifest)
+        agree(lambda: _keep(run, config, store))
         weights = sum(leaf.size for leaf in jax.tree.leaves(state.params))
-        print(
-            f"{'going on with' if saved else 'beginning'} {run}: {weights / 1e6:.2f} million "
+        _say(
+            f"{'going on with' if kept else 'beginning'} {run}: {weights / 1e6:.2f} million "
             f"weights, {mesh.devices.size} {jax.devices()[0].platform} device(s), steps {done} to "
-            f"{config.train.steps} of batch {config.train.batch_size}",
-            flush=True,
+            f"{config.train.steps} of batch {config.train.batch_size}"
         )
-        train_loop(
-            config.train,
-            state=state,
-            train_step=make_train_step(loss_fn, config.train, mesh),
-            batches=batches,
-            batches_from=lambda step: batches_from(start_step=step),
+        training = Training(
+            config=config.train,
             mesh=mesh,
+            train_step=make_train_step(loss_fn, config.train, mesh, make_draw(config.diffusion)),
+            batches_from=lambda step: batches_from(start_step=step),
             checkpoints=checkpoints,
             run=run,
-            validate=validate,
-            progress=progress,
+            validate=make_validation(
+                config, store, apply, mesh, run / "report" if is_first() else None
+            ),
             stop=stop,
         )
-    print(f"trained: {run}; next: python -m jaxrain.sample {run} --output OUT.nc")
+        train_loop(training, state, read_progress(kept) if kept else None, batches)
+    _say(f"trained: {run}; next: python -m jaxrain.sample {run} --output OUT.nc")
+
+
+def _say(line: str) -> None:
+    """Prints a line, once for all hosts."""
+    from jaxrain.training.hosts import is_first
+
+    if is_first():
+        print(line, flush=True)
+
+
+def _newest(run: "Path") -> tuple[int, dict[str, Any] | None, bool]:
+    """Of the newest whole checkpoint: its step, what it keeps of the loader, whether it is logged.
+
+    Without a checkpoint (0, None, False); the step is 0 too where weights came from elsewhere.
+    """
+    from jaxrain.training.metrics import last_step
+    from jaxrain.training.progress import read_progress
+    from jaxrain.training.saved import read_loader_state, saved_steps, whole_step
+
+    if not saved_steps(run):
+        return 0, None, False
+    done = whole_step(run)
+    kept = read_loader_state(run, done)
+    return done, kept, done in (read_progress(kept).logged, last_step(run))
+
+
+def _keep(run: "Path", config: "Config", store: "Store") -> None:
+    """What sampling needs beside the weights: it needs no store."""
+    from jaxrain.config import save_config
+    from jaxrain.pairs.store import save_grids, save_json
+
+    save_config(config, run / "config.yaml")
+    save_grids(run / "grids", store.areas)
+    save_json(run / "manifest.json", store.manifest)
 
 
 def _open_store(config: "Config") -> "Store":
@@ -178,9 +212,13 @@ def _open_store(config: "Config") -> "Store":
 
     from jaxrain.pairs.build import prepare
     from jaxrain.pairs.store import open_store
+    from jaxrain.training.hosts import agree
 
-    if config.data.demo and not (Path(config.data.store) / "manifest.json").is_file():
-        prepare(config.data, work=config.prepare)
+    def make() -> None:
+        if config.data.demo and not (Path(config.data.store) / "manifest.json").is_file():
+            prepare(config.data, work=config.prepare)
+
+    agree(make)
     return open_store(config.data.store, config.data)
 
 

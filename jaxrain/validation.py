@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 from numpy.typing import NDArray
 
 from jaxrain.config import Config
@@ -16,6 +17,7 @@ from jaxrain.grids.regrid import bilinear_matrix
 from jaxrain.pairs.scaling import RAIN_CHANNEL
 from jaxrain.pairs.store import Area, Store
 from jaxrain.pairs.surroundings import place_maps
+from jaxrain.training.mesh import whole_here
 from jaxrain.training.network import Apply
 from jaxrain.training.picture import save_picture
 from jaxrain.verification.points import fair_crps
@@ -43,7 +45,7 @@ class Case:
 
 
 def make_validation(
-    config: Config, store: Store, apply: Apply, report: Path
+    config: Config, store: Store, apply: Apply, mesh: Mesh, report: Path | None
 ) -> Callable[[int, Any], dict[str, float]] | None:
     """Prepares validation: `train.validation_cases` hours, spread over the wetter half.
 
@@ -51,7 +53,8 @@ def make_validation(
       config: its `sample` section says how, with the members and steps of `train`.
       store: whose validation hours are taken.
       apply: the network.
-      report: folder for `validation_STEP.png`.
+      mesh: where the weights lie; all its hosts must validate together, each by itself.
+      report: folder for `validation_STEP.png`; None draws none.
 
     Returns:
       validate(step, weights) -> {"validation_crps_mm": fair CRPS, mean over known points,
@@ -69,14 +72,15 @@ def make_validation(
     )
 
     def validate(step: int, weights: Any) -> dict[str, float]:
-        # One copy of the weights: a few small chains are not worth a collective.
-        weights = jax.tree.map(lambda leaf: leaf.addressable_data(0), weights)
+        # On one device: a few small chains are not worth a message between devices.
+        weights = whole_here(weights, mesh)
         drawn = [draw(downscale, weights, case, members) for case in cases]
-        save_picture(
-            report / f"validation_{step:08d}.png",
-            [(case.truth, case.bilinear, rain) for case, rain in zip(cases, drawn, strict=True)],
-            titles=[case.title for case in cases],
-        )
+        if report is not None:
+            rows = [
+                (case.truth, case.bilinear, rain) for case, rain in zip(cases, drawn, strict=True)
+            ]
+            titles = [case.title for case in cases]
+            save_picture(report / f"validation_{step:08d}.png", rows, titles=titles)
         return score(cases, drawn)
 
     return validate

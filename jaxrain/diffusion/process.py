@@ -103,6 +103,16 @@ def draw_levels(key: Array, config: DiffusionConfig, schedule: Schedule, like: A
     return jax.random.uniform(key_s, shape, dtype, minval=s[t], maxval=s[t - 1])
 
 
+def draw_noise(
+    key: Array, config: DiffusionConfig, schedule: Schedule, like: Array
+) -> tuple[Array, Array]:
+    """Noise levels s [B, 1] and noise eps, shape and dtype of `like` [B, H, W, 1], for training."""
+    key_s, key_eps = jax.random.split(key)
+    return draw_levels(key_s, config, schedule, like), jax.random.normal(
+        key_eps, like.shape, like.dtype
+    )
+
+
 def training_loss(
     network: Network,
     config: DiffusionConfig,
@@ -127,9 +137,7 @@ def training_loss(
       The mean over known values of the weighted loss, and {"s": [B, 1], "per_example": [B],
       "known": share of known values} beside it; per_example is unweighted.
     """
-    key_s, key_eps = jax.random.split(key)
-    s = draw_levels(key_s, config, schedule, x0)
-    eps = jax.random.normal(key_eps, x0.shape, x0.dtype)
+    s, eps = draw_noise(key, config, schedule, x0)
     return loss_at(network, config, x0, condition, s, eps, mask)
 
 

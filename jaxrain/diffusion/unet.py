@@ -242,6 +242,7 @@ class UNet(nnx.Module):
         *,
         deterministic: bool = True,
         rngs: nnx.Rngs | None = None,
+        rematerialise: int = 0,
     ) -> Array:
         """Predicts what the process asks for.
 
@@ -250,6 +251,8 @@ class UNet(nnx.Module):
           s: [B, 1], sqrt(alpha_bar), the share of signal in the noisy target's amplitude.
           deterministic: no dropout.
           rngs: `rngs.dropout` is drawn from where dropout is on.
+          rematerialise: so many of the outermost levels keep what goes in and out of a stage alone,
+            and compute the rest again in the backward pass.
 
         Returns:
           [B, H, W, out_channels] in param_dtype.
@@ -264,19 +267,31 @@ class UNet(nnx.Module):
             raise ValueError("dropout needs rngs where deterministic is False")
         embedding = self.noise_embedding(s.astype(self.param_dtype))
         h = space_to_depth(x.astype(self.dtype), self.config.patchify)
-        skips = []
+
+        def run(layer: nnx.Module, level: int, *parts: Array) -> Array:
+            again = isinstance(layer, Stage) and level < rematerialise
+            return (nnx.remat(_run) if again else _run)(layer, parts, embedding, rngs)
+
+        skips, level = [], 0
         for layer in self.downs:
-            h = layer(h, embedding, rngs) if isinstance(layer, Stage) else layer(h)
+            level += isinstance(layer, Down)
+            h = run(layer, level, h)
             skips.append(h)
         for layer in self.mid:
-            h = layer(h, embedding, rngs)
+            h = run(layer, level, h)
         for layer in self.ups:
-            if isinstance(layer, Stage):
-                h = layer(jnp.concatenate([h, skips.pop()], -1), embedding, rngs)
-            else:
-                h = layer(h)
+            h = run(layer, level, h, skips.pop()) if isinstance(layer, Stage) else layer(h)
+            level -= isinstance(layer, Up)
         h = self.final_conv(h).astype(self.param_dtype)
         return depth_to_space(h, self.config.patchify)
+
+
+def _run(
+    layer: nnx.Module, parts: tuple[Array, ...], embedding: Array, rngs: nnx.Rngs | None
+) -> Array:
+    """One layer on inputs that are joined along the channels."""
+    h = jnp.concatenate(parts, -1) if len(parts) > 1 else parts[0]
+    return layer(h, embedding, rngs) if isinstance(layer, Stage) else layer(h)
 
 
 def _check(x: Array, in_channels: int, config: UNetConfig) -> None:

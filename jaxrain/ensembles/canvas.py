@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh, PartitionSpec
 from jax.typing import ArrayLike
 from numpy.typing import NDArray
 
@@ -24,6 +25,7 @@ from jaxrain.diffusion.schedules import make_schedule
 from jaxrain.ensembles.fusion import fuse
 from jaxrain.ensembles.noise import white_noise
 from jaxrain.ensembles.settings import SampleConfig
+from jaxrain.ensembles.sharing import FIELDS, TILES, on_each
 from jaxrain.errors import InputError
 from jaxrain.grids.grid import Grid
 from jaxrain.grids.tiling import Lattice
@@ -98,6 +100,7 @@ def make_downscale(
     diffusion: DiffusionConfig,
     config: SampleConfig,
     encodings: Sequence[str] = (),
+    mesh: Mesh | None = None,
 ) -> Callable[..., jax.Array]:
     """Builds the compiled chain of a network: coarse fields in, rain out.
 
@@ -108,6 +111,7 @@ def make_downscale(
       diffusion: the process that it was trained in.
       config: sampler, steps, batch; `seed` is the default one.
       encodings: that it was trained with; those of the time are made from the minutes.
+      mesh: of `sampling_mesh`, whose devices share the work; None takes one device.
 
     Returns:
       `downscale(parameters, canvas, coarse, members, minutes, seed=None) -> rain`:
@@ -141,7 +145,6 @@ def make_downscale(
     except ValueError as error:
         raise InputError(f"sample.sampler={config.sampler}: {error}; set sample.steps") from None
 
-    @partial(jax.jit, static_argnames="lattice")
     def chain(
         parameters: Any,
         weights_y: jax.Array,
@@ -155,6 +158,7 @@ def make_downscale(
         seed: jax.Array,
         *,
         lattice: Lattice,
+        axis: str | None = None,
     ) -> jax.Array:
         network = partial(apply, parameters)
         count = len(coarse)
@@ -192,10 +196,25 @@ def make_downscale(
             white = white_noise(seed, members, minutes, k, origin, lattice.canvas)
             return white[..., None] * jnp.where(k == 0, 1.0, config.noise_scale)
 
-        x0 = sampler(fuse(denoise_tiles, lattice, count, config.batch), noise)
+        x0 = sampler(fuse(denoise_tiles, lattice, count, config.batch, axis), noise)
         rain = jnp.where(mask > 0, decode_target(scaling, x0, rain_mm), jnp.nan)
         height, width = lattice.shape
         return rain[:, :height, :width, 0]
+
+    abreast = 1 if mesh is None else mesh.shape[FIELDS]
+
+    @partial(jax.jit, static_argnames="lattice")
+    def shared_chain(*arguments: Any, lattice: Lattice) -> jax.Array:
+        if mesh is None:
+            return chain(*arguments, lattice=lattice)
+        # Each device by itself, so that nothing is sent but what `fuse` sends.
+        return jax.shard_map(
+            partial(chain, lattice=lattice, axis=TILES if mesh.shape[TILES] > 1 else None),
+            mesh=mesh,
+            in_specs=_SPECS,
+            out_specs=PartitionSpec(FIELDS),
+            check_vma=False,
+        )(*arguments)
 
     def downscale(
         parameters: Any,
@@ -205,29 +224,38 @@ def make_downscale(
         minutes: ArrayLike,
         seed: int | None = None,
     ) -> jax.Array:
-        minutes = np.asarray(minutes, np.int32)
+        count = len(np.asarray(members))
+        # Spare places repeat the last field, so that all devices have as many.
+        filled = np.minimum(np.arange(-(-count // abreast) * abreast), count - 1)
+        minutes = np.asarray(minutes, np.int32)[filled]
         clock = encode_time(encodings, minutes.astype("datetime64[m]"))
-        return chain(
-            parameters,
+        rain = shared_chain(
+            on_each(parameters, mesh),
             canvas.weights_y,
             canvas.weights_x,
-            jnp.asarray(coarse, jnp.float32),
-            jnp.asarray(canvas.origin, jnp.int32),
-            None if canvas.maps is None else jnp.asarray(canvas.maps),
-            jnp.asarray(clock) if clock.size else None,
-            jnp.asarray(members, jnp.int32),
-            jnp.asarray(minutes, jnp.int32),
-            jnp.uint32(config.seed if seed is None else seed),
+            np.asarray(coarse, np.float32)[filled],
+            np.asarray(canvas.origin, np.int32),
+            canvas.maps,
+            clock if clock.size else None,
+            np.asarray(members, np.int32)[filled],
+            minutes,
+            np.uint32(config.seed if seed is None else seed),
             lattice=canvas.lattice,
         )
+        return rain[:count] if len(filled) > count else rain
 
     return downscale
 
 
-def items_at_once(canvas: Canvas, config: SampleConfig) -> int:
+# Of the chain's arguments: what each field has of its own, and what all share.
+_ALL, _EACH = PartitionSpec(), PartitionSpec(FIELDS)
+_SPECS = (_ALL, _ALL, _ALL, _EACH, _ALL, _ALL, _EACH, _EACH, _EACH, _ALL)
+
+
+def items_at_once(canvas: Canvas, config: SampleConfig, mesh: Mesh | None = None) -> int:
     """How many members and hours to sample together: enough to fill the network's batch.
 
     A canvas of many tiles fills it alone; so memory grows with neither members nor hours.
     """
     rows, columns = canvas.lattice.counts
-    return max(1, config.batch // (rows * columns))
+    return max(1, config.batch // (rows * columns)) * (1 if mesh is None else mesh.shape[FIELDS])

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 from numpy.typing import NDArray
 
 from jaxrain.ensembles.canvas import Canvas, items_at_once, make_canvas
@@ -48,6 +49,7 @@ def draw(
     canvas: Canvas,
     config: SampleConfig,
     items: Sequence[Item],
+    mesh: Mesh | None = None,
 ) -> Iterator[tuple[Item, NDArray[np.float32]]]:
     """Draws fields of one case.
 
@@ -58,13 +60,14 @@ def draw(
       canvas: of the case.
       config: `members` and `batch` say how many fields are drawn together, `seed` which.
       items: what to draw.
+      mesh: that `downscale` was made for.
 
     Yields:
       Each item with its rain, mm [H, W], in order.
     """
     minutes = minutes_since_epoch(case.hours)
     # As many for what is left of an interrupted command as for the whole: the same program.
-    size = min(items_at_once(canvas, config), len(case.hours) * config.members)
+    size = min(items_at_once(canvas, config, mesh), len(case.hours) * config.members)
     chunks = [list(items[start : start + size]) for start in range(0, len(items), size)]
 
     def start(chunk: list[Item]) -> jax.Array:

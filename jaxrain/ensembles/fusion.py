@@ -18,7 +18,7 @@ DenoiseTiles = Callable[[jax.Array, jax.Array, jax.Array, jax.Array], jax.Array]
 
 
 def fuse(
-    denoise_tiles: DenoiseTiles, lattice: Lattice, count: int, batch: int
+    denoise_tiles: DenoiseTiles, lattice: Lattice, count: int, batch: int, axis: str | None = None
 ) -> Callable[[jax.Array, ArrayLike], jax.Array]:
     """Makes a denoiser of canvases from a denoiser of tiles.
 
@@ -26,7 +26,9 @@ def fuse(
       denoise_tiles: see `DenoiseTiles`.
       lattice: of the tiles.
       count: canvases denoised together, n.
-      batch: at most so many tiles a call.
+      batch: at most so many tiles a call, on each device.
+      axis: of the mesh (inside `shard_map`) whose devices share the tiles of each call; all of
+        them keep the canvas. None: one device works alone.
 
     Returns:
       denoise(x [n, Hp, Wp, 1], s, scalar or [n, 1]) -> x0_hat [n, Hp, Wp, 1].
@@ -36,9 +38,11 @@ def fuse(
         axis_weights(n, tile, lattice.overlap).astype(np.float32) for n in (rows, columns)
     )
     tiles = rows * columns
+    sharers = 1 if axis is None else jax.lax.axis_size(axis)
     # Even chunks: a last one that is nearly empty would cost as much as a full one.
-    chunks = -(-count * tiles // batch)
-    size = -(-count * tiles // chunks)
+    chunks = -(-count * tiles // (batch * sharers))
+    share = -(-count * tiles // (chunks * sharers))
+    size = share * sharers
     # Spare places of the last chunk repeat the last tile and count for nothing.
     order = np.minimum(np.arange(chunks * size), count * tiles - 1)
     counts = np.arange(chunks * size) < count * tiles
@@ -59,11 +63,17 @@ def fuse(
             def cut(i: jax.Array, corner: jax.Array) -> jax.Array:
                 return jax.lax.dynamic_slice(x, (i, *corner, 0), (1, tile, tile, 1))[0]
 
-            noisy = jax.vmap(cut)(at["item"], at["corner"])
-            x0 = denoise_tiles(noisy, s[at["item"]], at["item"], at["corner"])
-            blend = jnp.asarray(taper_y)[at["row"]][:, :, None, None]
-            blend = blend * jnp.asarray(taper_x)[at["column"]][:, None, :, None]
-            x0 = x0 * blend * at["counts"][:, None, None, None]
+            own = at
+            if axis is not None:
+                first = jax.lax.axis_index(axis) * share
+                own = {k: jax.lax.dynamic_slice_in_dim(v, first, share) for k, v in at.items()}
+            noisy = jax.vmap(cut)(own["item"], own["corner"])
+            x0 = denoise_tiles(noisy, s[own["item"]], own["item"], own["corner"])
+            blend = jnp.asarray(taper_y)[own["row"]][:, :, None, None]
+            blend = blend * jnp.asarray(taper_x)[own["column"]][:, None, :, None]
+            x0 = x0 * blend * own["counts"][:, None, None, None]
+            if axis is not None:
+                x0 = jax.lax.all_gather(x0, axis, tiled=True)
             return _lay(canvas, x0, at["item"], at["corner"]), None
 
         return jax.lax.scan(chunk, jnp.zeros_like(x), jax.tree.map(jnp.asarray, index))[0]

@@ -20,9 +20,11 @@ from jax.tree_util import keystr, tree_flatten_with_path
 from orbax.checkpoint import type_handlers
 
 from jaxrain.errors import InputError
-from jaxrain.training.saved import FOLDER, set_aside_newer, whole_step
+from jaxrain.training.gradients import Params
+from jaxrain.training.hosts import agree
+from jaxrain.training.saved import FOLDER, use_newest, whole_step
 from jaxrain.training.seal import write_seal
-from jaxrain.training.state import Params, TrainState
+from jaxrain.training.state import TrainState
 
 # Orbax writes the time of the renaming into it when the seal is there already.
 _UNSEALED = frozenset({"_CHECKPOINT_METADATA"})
@@ -102,8 +104,7 @@ class Checkpoints:
         Args, Returns, Raises: as `restore`.
         """
         self.finish()
-        step = whole_step(self.run)
-        set_aside_newer(self.run, step)
+        step = agree(lambda: use_newest(self.run))
         self.manager.reload()
         return self.restore(template, step)
 

@@ -11,7 +11,7 @@ import pytest
 
 from jaxrain.errors import InputError
 from jaxrain.training.checkpoint import load_parameters, open_checkpoints
-from jaxrain.training.loop import train_loop
+from jaxrain.training.loop import Training, train_loop
 from jaxrain.training.mesh import create_mesh, put_state
 from jaxrain.training.progress import read_progress
 from jaxrain.training.saved import saved_steps
@@ -54,19 +54,17 @@ def train(run, validate=None, config=CONFIG, stop=None, reader=None, **faults):
         if start:
             state, kept = checkpoints.restore(state)
             progress = read_progress(kept)
-        return train_loop(
-            config,
-            state=state,
-            train_step=STEP,
-            batches=reader(start, **faults),
-            batches_from=reader,
+        training = Training(
+            config=config,
             mesh=MESH,
+            train_step=STEP,
+            batches_from=reader,
             checkpoints=checkpoints,
             run=run,
             validate=validate,
-            progress=progress,
-            stop=stop,
+            stop=stop or Stop(),
         )
+        return train_loop(training, state, progress, reader(start, **faults))
 
 
 def told(run):

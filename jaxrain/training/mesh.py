@@ -1,6 +1,12 @@
-"""Which devices share a batch, and where arrays lie on them."""
+"""Which devices share what: the mesh, and where the arrays of a training lie on it.
+
+The axes, from the outermost: `data` and `fsdp` share the examples of a batch, `fsdp` the weights
+and the optimizer's state too (Rajbhandari et al. 2020, arXiv:1910.02054), and `space` the rows of
+each patch; XLA exchanges what convolutions see of their neighbours' rows.
+"""
 
 import hashlib
+import math
 import os
 import platform
 from pathlib import Path
@@ -11,28 +17,55 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxrain.errors import InputError
+from jaxrain.training.settings import MeshConfig
 
-DATA = "data"  # the axis over which the examples of a batch are spread
+DATA, FSDP, SPACE = "data", "fsdp", "space"
+EXAMPLES = (DATA, FSDP)  # the axes over which the examples of a batch are spread
+
+# Where the rows of a patch lie in the arrays of a loader's batch; the others have none.
+_ROWS = {"fine": 1, "weights_y": 2, "maps": 1}
+_SMALL = 4096  # values; cutting biases and norms would cost more in messages than it saves
 
 
-def create_mesh(devices: int | None = None) -> Mesh:
-    """A mesh with one axis, `data`.
+def create_mesh(devices: int | None = None, sizes: MeshConfig | None = None) -> Mesh:
+    """Lays out devices along `data`, `fsdp` and `space`.
 
     Args:
       devices: how many of JAX's devices; None takes all, of every host.
+      sizes: of the axes; None puts all along `data`.
 
     Raises:
-      InputError: there are fewer.
+      InputError: there are fewer devices, or the sizes don't multiply to their number.
     """
-    present = jax.devices()
+    present, sizes = jax.devices(), sizes or MeshConfig()
     count = len(present) if devices is None else devices
     if count > len(present):
         raise InputError(
             f"train.devices={count}, but JAX sees {len(present)} {present[0].platform} devices; "
             "give at most as many, or leave it out"
         )
-    # Auto: XLA's partitioner finds where every value in the step lies from where its inputs lie.
-    return jax.make_mesh((count,), (DATA,), (AxisType.Auto,), devices=present[:count])
+    if devices is not None and jax.process_count() > 1 and count < len(present):
+        raise InputError(
+            f"train.devices={count} would leave hosts idle: leave it out, or start fewer hosts"
+        )
+    # In the order of the hosts, so that each holds one stretch of the batch's rows. Auto: XLA's
+    # partitioner finds where every value in the step lies from where its inputs lie.
+    return Mesh(
+        np.array(present[:count]).reshape(_shape(count, sizes)),
+        (DATA, FSDP, SPACE),
+        axis_types=(AxisType.Auto,) * 3,
+    )
+
+
+def _shape(count: int, sizes: MeshConfig) -> tuple[int, ...]:
+    shape = (sizes.data, sizes.fsdp, sizes.space)
+    given = math.prod(size for size in shape if size != -1)
+    if count % given or (-1 not in shape and given != count):
+        raise InputError(
+            f"train.mesh: data={sizes.data} x fsdp={sizes.fsdp} x space={sizes.space} does not "
+            f"make up the {count} devices there are; let one be -1 and the others divide {count}"
+        )
+    return tuple(count // given if size == -1 else size for size in shape)
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
@@ -40,36 +73,125 @@ def replicated(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec())
 
 
-def spread(mesh: Mesh) -> NamedSharding:
-    """Axis 0 cut into one piece a device."""
-    return NamedSharding(mesh, PartitionSpec(DATA))
+def spread(mesh: Mesh, name: str = "") -> NamedSharding:
+    """An array of a loader's batch: its examples over `data` and `fsdp`, its rows over `space`."""
+    rows = _ROWS.get(name)
+    further = () if rows is None else (*[None] * (rows - 1), SPACE)
+    return NamedSharding(mesh, PartitionSpec(EXAMPLES, *further))
 
 
-def check_batch_size(batch_size: int, mesh: Mesh) -> None:
-    """Refuses a global batch that the devices cannot share equally.
+def sharded(leaf: Any, mesh: Mesh) -> NamedSharding:
+    """An array of the state: its longest axis that `fsdp` divides is cut, small ones are whole."""
+    pieces = mesh.shape[FSDP]
+    dividing = [axis for axis, length in enumerate(leaf.shape) if length % pieces == 0]
+    if pieces == 1 or leaf.size < _SMALL or not dividing:
+        return replicated(mesh)
+    longest = max(dividing, key=lambda axis: leaf.shape[axis])
+    return NamedSharding(mesh, PartitionSpec(*[None] * longest, FSDP))
+
+
+def check_batch(batch_size: int, accumulate: int, patch: int, mesh: Mesh) -> None:
+    """Refuses what the devices cannot share equally.
+
+    Args:
+      batch_size: of all devices together.
+      accumulate: parts that each device's share is cut into.
+      patch: rows of a patch, as the network's first level sees them.
+      mesh: the devices.
 
     Raises:
-      InputError: names the nearest sizes that they can.
+      InputError: names the nearest sizes that they can share.
     """
-    count = mesh.shape[DATA]
+    devices = mesh.shape[DATA] * mesh.shape[FSDP]
+    count = devices * accumulate
     if batch_size % count:
         below = batch_size // count * count
         sizes = f"{below} or {below + count}" if below else str(count)
+        parts = "" if accumulate == 1 else f" in {accumulate} parts (train.accumulate)"
         raise InputError(
-            f"train.batch_size={batch_size} cannot be shared by {count} devices; "
+            f"train.batch_size={batch_size} cannot be shared by {devices} devices{parts}; "
             f"make it {sizes}, or set train.devices"
+        )
+    bands = mesh.shape[SPACE]
+    if patch % bands:
+        raise InputError(
+            f"train.mesh.space={bands} cannot share patches of {patch} rows: "
+            "give a number that divides them"
         )
 
 
+def share_of_host(mesh: Mesh) -> tuple[int, int]:
+    """Which share of each batch's examples this host's devices hold.
+
+    Returns:
+      (index of the share, number of shares); hosts that share patches have the same.
+
+    Raises:
+      InputError: a host's devices hold shares of several sizes.
+    """
+    groups = mesh.shape[DATA] * mesh.shape[FSDP]
+    first, count = _groups_here(mesh)
+    if first % count or groups % count:
+        raise InputError(
+            f"train.mesh.space={mesh.shape[SPACE]}: a host with {jax.local_device_count()} devices "
+            "would hold parts of several patches; give a divisor or a multiple of that number"
+        )
+    return first // count, groups // count
+
+
+def _groups_here(mesh: Mesh) -> tuple[int, int]:
+    """Devices that share a patch are a group: the first on this host, and how many there are."""
+    groups = mesh.shape[DATA] * mesh.shape[FSDP]
+    places = spread(mesh).addressable_devices_indices_map((groups,)).values()
+    indices = [place[0].indices(groups)[0] for place in places if place is not None]
+    return min(indices), len(set(indices))
+
+
 def put_batch(batch: dict[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
-    """Numpy arrays of this host, [b, ...] -> global arrays [B, ...] spread over the mesh."""
-    place = spread(mesh)
-    return {name: jax.make_array_from_process_local_data(place, x) for name, x in batch.items()}
+    """Numpy arrays of this host's share, [b, ...] -> global ones, [B, ...], on the mesh."""
+    groups = mesh.shape[DATA] * mesh.shape[FSDP]
+    first_group, groups_here = _groups_here(mesh)
+
+    def put(name: str, here: np.ndarray) -> jax.Array:
+        place = spread(mesh, name)
+        if place.is_fully_addressable:
+            return jax.device_put(here, place)
+        each = len(here) // groups_here
+        size, first = groups * each, first_group * each
+
+        def cut(index: tuple[slice, ...] | None) -> np.ndarray:
+            assert index is not None  # it is for random keys alone
+            start, stop, _ = index[0].indices(size)
+            return here[(slice(start - first, stop - first), *index[1:])]
+
+        return jax.make_array_from_callback((size, *here.shape[1:]), place, cut)
+
+    return {name: put(name, values) for name, values in batch.items()}
 
 
 def put_state(state: Any, mesh: Mesh) -> Any:
-    """A copy of every array of a tree on each device of the mesh."""
-    return jax.device_put(state, replicated(mesh))
+    """Lays every array of a tree where `sharded` says; all hosts give the same."""
+
+    def put(leaf: Any) -> jax.Array:
+        place = sharded(leaf, mesh)
+        if place.is_fully_addressable:
+            return jax.device_put(leaf, place)
+        here = np.asarray(leaf)
+        return jax.make_array_from_callback(here.shape, place, lambda index: here[index])
+
+    return jax.tree.map(put, state)
+
+
+def run_key(seed: int, mesh: Mesh) -> jax.Array:
+    """The random key of a run, on each device."""
+    return jax.jit(jax.random.key, out_shardings=replicated(mesh))(seed)
+
+
+def whole_here(tree: Any, mesh: Mesh) -> Any:
+    """Every array of a tree, whole, on this host's first device; all hosts must join in."""
+    if not all(leaf.is_fully_replicated for leaf in jax.tree.leaves(tree)):
+        tree = jax.jit(lambda tree: tree, out_shardings=replicated(mesh))(tree)
+    return jax.tree.map(lambda leaf: leaf.addressable_data(0), tree)
 
 
 def keep_compiled_programs() -> None:

@@ -3,11 +3,11 @@ import numpy as np
 import pytest
 
 from jaxrain.errors import InputError
-from jaxrain.training.mesh import check_batch_size, create_mesh, put_batch, put_state, spread
+from jaxrain.training.mesh import check_batch, create_mesh, put_batch, put_state, spread
 
 
 class FakeMesh:
-    shape = {"data": 8}  # noqa: RUF012
+    shape = {"data": 4, "fsdp": 2, "space": 1}  # noqa: RUF012
 
 
 def test_mesh_takes_all_devices_unless_told():
@@ -23,8 +23,8 @@ def test_more_devices_than_there_are_is_a_users_error():
 @pytest.mark.parametrize(("size", "says"), [(12, "8 or 16"), (3, "make it 8")])
 def test_a_batch_that_devices_cannot_share_is_refused(size, says):
     with pytest.raises(InputError, match=says):
-        check_batch_size(size, FakeMesh())
-    check_batch_size(16, FakeMesh())
+        check_batch(size, 1, 8, FakeMesh())
+    check_batch(16, 1, 8, FakeMesh())
 
 
 def test_put_keeps_values_and_places():

@@ -19,16 +19,16 @@ class MetricsLog:
 
     Attributes:
       path: of metrics.jsonl.
-      board: tensorboardX's writer.
-      last: step of the last line that was there; 0 where there was none.
+      board: tensorboardX's writer; None where another process keeps the log.
     """
 
     path: Path
     board: Any
-    last: int
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """One line {step, time, ...}; `time` is seconds since 1970, UTC."""
+        if self.board is None:
+            return
         line = {"step": step, "time": round(time.time(), 3), **values}
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
@@ -38,18 +38,27 @@ class MetricsLog:
 
 
 @contextlib.contextmanager
-def open_metrics(run: Path, step: int) -> Iterator[MetricsLog]:
-    """Opens a run's metrics to go on after `step` updates; later lines of a killed run go."""
+def open_metrics(run: Path, step: int, *, kept: bool = True) -> Iterator[MetricsLog]:
+    """Opens a run's metrics to go on after `step` updates; later lines of a killed run go.
+
+    Args:
+      run: its folder.
+      step: updates done.
+      kept: by this process; else it writes nothing.
+    """
     from tensorboardX import SummaryWriter
 
     path = run / FILE
+    if not kept:
+        yield MetricsLog(path, None)
+        return
     if path.is_file():
         kept = [line for line in path.read_text(encoding="utf-8").splitlines() if _upto(line, step)]
         partial = path.with_name(f".{path.name}.partial")
         partial.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
         partial.replace(path)
     with SummaryWriter(str(run / "tensorboard"), purge_step=step + 1) as board:
-        yield MetricsLog(path, board, last_step(run))
+        yield MetricsLog(path, board)
 
 
 def logged_scores(run: Path, name: str) -> dict[int, float]:
@@ -57,9 +66,9 @@ def logged_scores(run: Path, name: str) -> dict[int, float]:
     return {line["step"]: line[name] for line in _lines(run) if name in line}
 
 
-def last_step(run: Path) -> int:
-    """Step of the last line of a run's log; 0 where there is none."""
-    return max((line["step"] for line in _lines(run)), default=0)
+def last_step(run: Path, upto: int = sys.maxsize) -> int:
+    """Step of the last line of a run's log, of those up to `upto`; 0 where there is none."""
+    return max((line["step"] for line in _lines(run) if line["step"] <= upto), default=0)
 
 
 def _lines(run: Path) -> list[dict[str, Any]]:
@@ -82,10 +91,12 @@ class Screen:
     Attributes:
       total: steps in all.
       bar: rich's progress and its task, or None where nobody watches.
+      shown: whether this process tells anything.
     """
 
     total: int
     bar: tuple[Any, Any] | None
+    shown: bool = True
 
     def advance(self, step: int) -> None:
         """Moves the bar; cheap enough for every step."""
@@ -100,7 +111,7 @@ class Screen:
             progress, task = self.bar
             told = f"loss {loss:.4g}  {steps_per_second:.3g} steps/s  {left} left"
             progress.update(task, completed=step, told=told)
-        else:
+        elif self.shown:
             print(
                 f"step {step}/{self.total}  loss {loss:.4g}  {steps_per_second:.3g} steps/s  "
                 f"{left} left",
@@ -111,15 +122,15 @@ class Screen:
         """Prints a line, above the bar where there is one."""
         if self.bar:
             self.bar[0].console.print(text, markup=False, highlight=False)
-        else:
+        elif self.shown:
             print(text, flush=True)
 
 
 @contextlib.contextmanager
-def open_screen(total: int, step: int) -> Iterator[Screen]:
-    """Starts showing progress from `step` of `total`."""
-    if not sys.stdout.isatty():
-        yield Screen(total, None)
+def open_screen(total: int, step: int, *, shown: bool = True) -> Iterator[Screen]:
+    """Starts showing progress from `step` of `total`, where this process is the one to tell."""
+    if not shown or not sys.stdout.isatty():
+        yield Screen(total, None, shown)
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 

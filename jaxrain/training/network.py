@@ -7,14 +7,14 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from jaxrain.diffusion.process import DiffusionConfig, training_loss
+from jaxrain.diffusion.process import DiffusionConfig, draw_noise, loss_at
 from jaxrain.diffusion.schedules import make_schedule
 from jaxrain.diffusion.unet import UNet, UNetConfig
 from jaxrain.pairs.conditioning import assemble
 from jaxrain.pairs.recipe import DataConfig
 from jaxrain.pairs.scaling import Scaling
 from jaxrain.pairs.surroundings import condition_channels
-from jaxrain.training.state import Batch, LossFn, Params
+from jaxrain.training.gradients import Batch, Draw, LossFn, Params
 
 # (seed) -> weights
 Init = Callable[[int], Params]
@@ -27,6 +27,7 @@ def define_network(
     data: DataConfig,
     channels: int,
     precision: Literal["float32", "bfloat16"] = "float32",
+    rematerialise: int = 0,
 ) -> tuple[Init, Apply]:
     """The U-Net that a config describes, split into how it starts and what it computes.
 
@@ -35,6 +36,7 @@ def define_network(
       data: patch size, interpolations, static fields and encodings, which set its input.
       channels: predictors C of the store.
       precision: of its arithmetic; weights and output are float32 always.
+      rematerialise: levels whose activations the backward pass computes again.
 
     Returns:
       `init(seed)` -> weights, a nested dict of float32 arrays, and
@@ -62,7 +64,7 @@ def define_network(
     ) -> jax.Array:
         network = nnx.merge(graph, params)
         rngs = None if key is None else nnx.Rngs(dropout=key)
-        return network(x, s, deterministic=key is None, rngs=rngs)
+        return network(x, s, deterministic=key is None, rngs=rngs, rematerialise=rematerialise)
 
     return init, apply
 
@@ -72,23 +74,41 @@ def make_loss(apply: Apply, diffusion: DiffusionConfig, scaling: Scaling) -> Los
 
     Returns:
       loss_fn(weights, batch, key) -> (loss [], {"known": share of points that are not missing}).
+      Where the batch holds noise already (`make_draw`), none is drawn.
     """
-    schedule = make_schedule(diffusion.schedule, diffusion.steps, diffusion.start, diffusion.end)
+    draw = make_draw(diffusion)
 
     def loss_fn(
         params: Params, batch: Batch, key: jax.Array
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        of_process, of_dropout = jax.random.split(key)
+        _, of_dropout = jax.random.split(key)
+        drawn = batch if "eps" in batch else draw(batch, key)
         example = assemble(batch, scaling)
-        loss, aux = training_loss(
+        loss, aux = loss_at(
             lambda x, s: apply(params, x, s, of_dropout),
             diffusion,
-            schedule,
-            of_process,
             example.x0,
             example.condition,
+            drawn["s"],
+            drawn["eps"],
             example.mask,
         )
         return loss, {"known": aux["known"]}
 
     return loss_fn
+
+
+def make_draw(diffusion: DiffusionConfig) -> Draw:
+    """What is drawn at random for the examples of a loader's batch.
+
+    Returns:
+      draw(batch, key) -> the batch with noise levels `s` [B, 1] and noise `eps` [B, P, Q, 1].
+    """
+    schedule = make_schedule(diffusion.schedule, diffusion.steps, diffusion.start, diffusion.end)
+
+    def draw(batch: Batch, key: jax.Array) -> Batch:
+        of_process, _ = jax.random.split(key)
+        s, eps = draw_noise(of_process, diffusion, schedule, batch["fine"][..., None])
+        return batch | {"s": s, "eps": eps}
+
+    return draw

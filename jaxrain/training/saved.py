@@ -59,6 +59,17 @@ def set_aside_newer(run: str | Path, step: int) -> None:
         (run / FOLDER / str(newer)).rename(run / DAMAGED / f"{taken}-step-{newer}")
 
 
+def use_newest(run: str | Path) -> int:
+    """The newest whole checkpoint, after moving damaged newer ones to RUN/damaged/.
+
+    Raises:
+      InputError: as `whole_step`.
+    """
+    step = whole_step(run)
+    set_aside_newer(run, step)
+    return step
+
+
 def read_loader_state(run: str | Path, step: int) -> dict[str, Any]:
     """The loader's part of a checkpoint, on its own."""
     path = Path(run) / FOLDER / str(step) / "loader" / "metadata"

@@ -1,14 +1,38 @@
 """The settings of a training run. Imports nothing heavy."""
 
+from dataclasses import field
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
 Count = Annotated[int, Field(ge=1)]
 CountOrNone = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Axis = Annotated[int, Field(ge=-1)]
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class MeshConfig:
+    """Section `train.mesh`: how the devices are laid out; their product is the number of devices.
+
+    Attributes:
+      data: groups of devices that share a batch. One of the three may be -1: what is left over.
+      fsdp: devices that share the weights and the optimizer's state too, each holding a piece.
+      space: devices that share each patch, in bands of rows.
+    """
+
+    data: Axis = -1
+    fsdp: Axis = 1
+    space: Axis = 1
+
+    @model_validator(mode="after")
+    def _at_most_one_is_open(self) -> "MeshConfig":
+        sizes = (self.data, self.fsdp, self.space)
+        if 0 in sizes or sizes.count(-1) > 1:
+            raise ValueError("expected positive numbers of devices, at most one of them -1")
+        return self
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -19,6 +43,10 @@ class TrainConfig:
       run: folder of the run: config, checkpoints, metrics, pictures.
       steps: updates in all.
       batch_size: patches a step, over all devices and hosts.
+      accumulate: parts that a batch is cut into, one after another through the network, for one
+        update: as one large batch, in less memory (but each part draws its own dropout).
+      rematerialise: so many of the outermost levels of the network, where activations are
+        largest, compute them again in the backward pass: less memory, about a third more work.
       learning_rate: its highest value, reached after the warm-up.
       warmup_steps: steps of linear rise from 0, at most a tenth of `steps`.
       final_learning_rate: share of `learning_rate` left at the end of the cosine.
@@ -29,7 +57,8 @@ class TrainConfig:
         min(ema_decay, (1 + step) / (10 + step)), so a short run averages over its last tenth.
       seed: of initial weights, order of patches, noise and dropout.
       precision: of the network's arithmetic; parameters, optimizer and loss are float32 always.
-      devices: how many of this machine's devices share the batch; None: all.
+      devices: how many of JAX's devices to use; None: all, of every host.
+      mesh: how they share the work.
       workers: processes that read batches (0: threads of this one).
       bad_batches: what an update with a NaN or infinite loss or gradient does (it never touches
         the weights): `stop` ends the run, `skip` counts it and goes on.
@@ -53,6 +82,8 @@ class TrainConfig:
     run: str = "runs/run"
     steps: Count = 100_000
     batch_size: Count = 16
+    accumulate: Count = 1
+    rematerialise: CountOrNone = 0
     learning_rate: Positive = 1e-4
     warmup_steps: CountOrNone = 1000
     final_learning_rate: Share = 0.0
@@ -63,6 +94,7 @@ class TrainConfig:
     seed: CountOrNone = 0
     precision: Literal["float32", "bfloat16"] = "float32"
     devices: Count | None = None
+    mesh: MeshConfig = field(default_factory=MeshConfig)
     workers: CountOrNone = 0
     bad_batches: Literal["stop", "skip"] = "stop"
     max_bad_batches: CountOrNone = 10

@@ -1,7 +1,6 @@
 """What training changes, and one step of it, compiled for the devices of a mesh."""
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -9,14 +8,10 @@ import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
 
-from jaxrain.training.mesh import replicated, spread
+from jaxrain.training.gradients import Batch, Draw, LossFn, Params, make_gradient
+from jaxrain.training.mesh import replicated, sharded
 from jaxrain.training.optimizer import create_optimizer, ema_decay, update_ema
 from jaxrain.training.settings import TrainConfig
-
-Params = Any  # nested dict of float32 arrays
-Batch = dict[str, jax.Array]
-# (params, batch, key) -> (loss [], further scalars to log)
-LossFn = Callable[[Params, Batch, jax.Array], tuple[jax.Array, dict[str, jax.Array]]]
 
 
 @jax.tree_util.register_dataclass
@@ -52,14 +47,17 @@ def create_state(config: TrainConfig, params: Params) -> TrainState:
     )
 
 
-def make_train_step(loss_fn: LossFn, config: TrainConfig, mesh: Mesh) -> TrainStep:
+def make_train_step(
+    loss_fn: LossFn, config: TrainConfig, mesh: Mesh, draw: Draw | None = None
+) -> TrainStep:
     """Compiles one update.
 
     Args:
       loss_fn: mean loss of a global batch; pure.
-      config: optimizer's settings.
-      mesh: the batch is spread over its `data` axis, the state is on every device; XLA adds the
-        one sum of gradients over devices that follows from that.
+      config: optimizer's settings, and the parts that a batch is cut into.
+      mesh: where batch and state lie, as `put_batch` and `put_state` lay them; XLA adds the one
+        sum of gradients over devices that follows from that.
+      draw: as `make_gradient` takes it.
 
     Returns:
       step(state, batch, key, learning_rate) -> (state, metrics). The given state is donated, do
@@ -69,11 +67,11 @@ def make_train_step(loss_fn: LossFn, config: TrainConfig, mesh: Mesh) -> TrainSt
       clipping), param_norm (after the update), and what loss_fn adds.
     """
     optimizer = create_optimizer(config)
+    gradient = make_gradient(loss_fn, mesh, config.accumulate, draw)
 
     def step(
         state: TrainState, batch: Batch, key: jax.Array, learning_rate: jax.Array
     ) -> tuple[TrainState, dict[str, jax.Array]]:
-        gradient = jax.value_and_grad(loss_fn, has_aux=True)
         key = jax.random.fold_in(key, state.step)
         (loss, further), grads = gradient(state.params, batch, key)
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
@@ -92,12 +90,13 @@ def make_train_step(loss_fn: LossFn, config: TrainConfig, mesh: Mesh) -> TrainSt
             "param_norm": optax.tree.norm(params),
             **further,
         }
-        return TrainState(state.step + 1, params, ema, opt_state), metrics
+        metrics = jax.lax.with_sharding_constraint(metrics, replicated(mesh))
+        return _as_put(TrainState(state.step + 1, params, ema, opt_state), mesh), metrics
 
-    everywhere = replicated(mesh)
-    return jax.jit(
-        step,
-        in_shardings=(everywhere, spread(mesh), everywhere, everywhere),
-        out_shardings=(everywhere, everywhere),
-        donate_argnums=0,
-    )
+    return jax.jit(step, donate_argnums=0)
+
+
+def _as_put(state: TrainState, mesh: Mesh) -> TrainState:
+    """The new state lies where the old one lay."""
+    places = jax.tree.map(lambda leaf: sharded(leaf, mesh), state)
+    return jax.lax.with_sharding_constraint(state, places)

@@ -32,10 +32,12 @@ class Stop:
     Attributes:
       asked: the first signal that came, or None.
       waiting: whether the main thread stands where it may be torn away by `Stopped`.
+      alone: whether nobody would wait for this process then; several stop together, at a step.
     """
 
     asked: signal.Signals | None = None
     waiting: bool = False
+    alone: bool = True
 
     @property
     def name(self) -> str:
@@ -50,9 +52,9 @@ class Stop:
     @contextlib.contextmanager
     def interruptible(self) -> Iterator[None]:
         """Inside, being asked raises `Stopped`: for waits whose outcome nobody will need."""
-        self.waiting = True
+        self.waiting = self.alone
         try:
-            if self.asked:
+            if self.asked and self.alone:
                 raise Stopped
             yield
         finally:

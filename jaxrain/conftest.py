@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+import xarray as xr
+
+CONFIG = """
+data:
+  root: {root}
+  store: {root}/store
+  fine: ["*.nc"]
+  coarse: []
+  coarsen: 8
+  variables: [tp]
+  levels: []
+  splits:
+    train: ["2020-07-01T00/2020-07-01T07"]
+    validation: ["2020-07-01T08/2020-07-01T09"]
+    test: ["2020-07-01T10/2020-07-01T11"]
+  rain_scaling: log1p
+  patch: 16
+model: {{inner_channel: 4, channel_mults: [1], res_blocks: 1, norm_groups: 2, attn_res: []}}
+diffusion: {{steps: 50}}
+train:
+  steps: 12
+  batch_size: 4
+  log_every: 4
+  checkpoint_every: 4
+  validation_members: 2
+  validation_steps: 3
+"""
+
+
+@pytest.fixture(scope="session")
+def config_file(tmp_path_factory):
+    """A config with its store: twelve hours of made-up rain, a network that trains in seconds."""
+    from jaxrain.config import load_config
+    from jaxrain.pairs.build import prepare
+
+    root = tmp_path_factory.mktemp("train")
+    rng = np.random.default_rng(0)
+    rain = rng.gamma(0.3, 3.0, (12, 40, 48)).astype(np.float32)
+    start = np.datetime64("2020-07-01T00", "ns")
+    coordinates = {
+        "time": start + np.arange(12) * np.timedelta64(1, "h"),
+        "latitude": 30 - 0.01 * np.arange(40),
+        "longitude": 110 + 0.01 * np.arange(48),
+    }
+    dims = ("time", "latitude", "longitude")
+    xr.Dataset({"rain": (dims, rain, {"units": "mm"})}, coordinates).to_netcdf(root / "rain.nc")
+    (root / "c.yaml").write_text(CONFIG.format(root=root))
+    prepare(load_config(root / "c.yaml").data, say=lambda line: None)
+    return root / "c.yaml"
+
+
+@pytest.fixture
+def own_cache(tmp_path_factory, monkeypatch):
+    """Compiled programs lie in one folder for all processes of a test, not in the user's."""
+    cache = tmp_path_factory.getbasetemp() / "programs"
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(cache))
