@@ -82,6 +82,7 @@ for dtype in (np.float64, np.float32):
     found["losses " + np.dtype(dtype).name] = losses
 
 weights = jax.tree.map(np.asarray, whole_here(state.ema, mesh))
+jax.config.update("jax_enable_x64", False)  # rain is drawn in float32
 area = store.areas[0]
 canvas = make_canvas(
     area.fine_grid, area.coarse_grid, interpolations=tuple(config.data.interpolations),
