@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jaxrain.whole import whole_file
+
 FILE = "metrics.jsonl"
 
 
@@ -53,10 +55,10 @@ def open_metrics(run: Path, step: int, *, kept: bool = True) -> Iterator[Metrics
         yield MetricsLog(path, None)
         return
     if path.is_file():
-        kept = [line for line in path.read_text(encoding="utf-8").splitlines() if _upto(line, step)]
-        partial = path.with_name(f".{path.name}.partial")
-        partial.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
-        partial.replace(path)
+        lines = path.read_text(encoding="utf-8").splitlines()
+        with whole_file(path) as partial:
+            told = "".join(f"{line}\n" for line in lines if _upto(line, step))
+            partial.write_text(told, encoding="utf-8")
     with SummaryWriter(str(run / "tensorboard"), purge_step=step + 1) as board:
         yield MetricsLog(path, board)
 
