@@ -159,13 +159,22 @@ def _read_safetensors(path: Path) -> Portable:
     adam: dict[int, dict[str, Any]] = {}
     for name, tensor in groups["optimizer"].items():
         number, _, key = name.partition(".")
-        entry = adam.setdefault(int(number), {"step": int(metadata["updates"])})
+        if not re.fullmatch(r"[0-9]{1,9}", number):
+            raise InputError(f"{path}: optimizer.{name[:60]} is unexpected, it has no number")
+        entry = adam.setdefault(int(number), {"step": _counted(path, metadata, "updates")})
         entry[key] = tensor
     return Portable(
         params=groups["params"],
         ema=groups["ema"] or None,
         optimizer={"state": adam} if adam else None,
-        step=int(metadata["step"]),
-        epoch=int(metadata["epoch"]),
+        step=_counted(path, metadata, "step"),
+        epoch=_counted(path, metadata, "epoch"),
         config=metadata.get("config"),
     )
+
+
+def _counted(path: Path, metadata: Mapping[str, str], name: str) -> int:
+    text = metadata.get(name, "nothing")
+    if not re.fullmatch(r"[0-9]{1,15}", text):
+        raise InputError(f"{path}: its metadata says {name}={text[:40]}, expected a whole number")
+    return int(text)

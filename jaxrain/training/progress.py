@@ -8,15 +8,33 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Any
+from typing import Annotated, Any, NotRequired
 
 import numpy as np
+from pydantic import Field, FiniteFloat, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
 
 from jaxrain.errors import InputError
 from jaxrain.training.settings import TrainConfig
 
 _REMEMBERED = 20  # lines of the log whose losses say what is usual
 _BEFORE_JUDGING = 5
+
+
+_Number = Annotated[int, Field(ge=0)]
+
+
+class _Kept(TypedDict):
+    """What `Progress.to_json` writes; of a converted checkpoint, the first alone."""
+
+    next_batch: _Number
+    logged: NotRequired[_Number]
+    pending: NotRequired[list[dict[str, FiniteFloat]]]
+    bad_batches: NotRequired[_Number]
+    losses: NotRequired[list[FiniteFloat]]
+
+
+_KEPT = TypeAdapter(_Kept)
 
 
 class Exploded(Exception):
@@ -117,12 +135,25 @@ class Progress:
 
 
 def read_progress(kept: Mapping[str, Any]) -> Progress:
-    """The progress that a checkpoint keeps; a converted one keeps only which batch comes next."""
+    """The progress that a checkpoint keeps; a converted one keeps only which batch comes next.
+
+    Raises:
+      InputError: something is missing or of a wrong kind.
+    """
+    try:
+        form = _KEPT.validate_python(dict(kept))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))[:80]
+        raise InputError(
+            f"the checkpoint's loader state is damaged: {where}: {first['msg']}; remove the "
+            "checkpoint, an older one is taken"
+        ) from None
     return Progress(
-        logged=kept.get("logged", kept["next_batch"]),
-        pending=list(kept.get("pending", [])),
-        bad=kept.get("bad_batches", 0),
-        losses=list(kept.get("losses", [])),
+        logged=form.get("logged", form["next_batch"]),
+        pending=list(form.get("pending", [])),
+        bad=form.get("bad_batches", 0),
+        losses=list(form.get("losses", [])),
     )
 
 
