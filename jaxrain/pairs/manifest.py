@@ -1,6 +1,7 @@
 """What a manifest must hold before anything of it is believed, least of all as a path."""
 
 import json
+import warnings
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -28,9 +29,11 @@ def plain_name(name: str) -> str:
 
 def _time(text: str) -> str:
     try:
-        if not np.isnat(np.datetime64(text, "s")):
-            return text
-    except (ValueError, OverflowError):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # of a time with a zone
+            if not np.isnat(np.datetime64(text, "s")):
+                return text
+    except (ValueError, OverflowError, Warning):
         pass
     raise ValueError(f"'{text[:40]}' is no time")
 

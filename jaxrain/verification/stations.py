@@ -2,6 +2,7 @@
 
 import csv
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,9 +124,11 @@ def _rows(path: Path, lines: list[str]) -> Iterator[tuple[int, list[str]]]:
 def _iso(path: Path, line: int, text: str) -> np.datetime64:
     end: np.datetime64
     try:
-        # A zone is not numpy's to read; UTC is what is expected anyway.
-        end = np.datetime64(re.sub(r"(Z|\+00:?00)$", "", text), "s")
-    except ValueError:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            # A zone is not numpy's to read; UTC is what is expected anyway.
+            end = np.datetime64(re.sub(r"(Z|\+00:?00)$", "", text), "s")
+    except (ValueError, OverflowError, Warning):
         end = np.datetime64("NaT")
     if np.isnat(end):
         raise _bad(path, line, f"time '{text}'; expected UTC as in 2022-06-01T08:00")
