@@ -45,6 +45,7 @@ def _channel(name: str) -> str:
 
 
 _Name = Annotated[str, AfterValidator(plain_name)]
+_Float32 = Annotated[float, Field(ge=-1e38, le=1e38, allow_inf_nan=False)]
 _Index = Annotated[int, Field(ge=0, strict=True)]
 
 
@@ -86,8 +87,8 @@ class _Static(TypedDict):
     __pydantic_config__ = _MORE  # type: ignore[misc]
     name: str
     arrays: dict[str, _Name]
-    low: FiniteFloat
-    high: FiniteFloat
+    low: _Float32
+    high: _Float32
 
 
 class _Manifest(TypedDict, total=False):
@@ -136,6 +137,8 @@ def parse_manifest(content: bytes, path: Path) -> dict[str, Any]:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"]))[:80]
         raise _damaged(path, f"{where}: {first['msg'].removeprefix('Value error, ')}") from None
+    except UnicodeEncodeError:  # JSON can spell halves of characters
+        raise _damaged(path, "it holds text that is no Unicode") from None
     _check_references(path, manifest)
     return manifest
 

@@ -64,6 +64,8 @@ def test_no_name_in_it_leads_out_of_the_folder(tmp_path, name, place):
 @pytest.mark.parametrize(
     ("path", "value", "says"),
     [
+        (("channels", 0), "\udcff", "text that is no Unicode"),
+        (("static", 0, "high"), 1e300, "static.0.high"),
         (("format",), 2, "store of format 2"),
         (("hours",), None, "hours is missing"),
         (("hours", 0, "area"), "area1", "there is no area 'area1'"),

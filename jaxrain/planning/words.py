@@ -92,7 +92,7 @@ def _work(config: Config, outlook: Outlook, share: float) -> Iterator[str]:
 def _table(config: Config, outlook: Outlook, epoch: Epoch | None) -> Iterator[str]:
     patches = config.train.steps * config.train.batch_size
     yield (
-        f"each device keeps its {outlook.per_device:g} patch(es); all devices together see the same "
+        f"each device keeps its {outlook.per_device:g} patch(es); all devices see the same "
         f"{_count(patches)} patches"
     )
     columns = ("devices", "batch", "step [ms]", "network", "efficiency", "patches/s", "steps")

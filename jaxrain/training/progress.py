@@ -149,6 +149,8 @@ def read_progress(kept: Mapping[str, Any]) -> Progress:
             f"the checkpoint's loader state is damaged: {where}: {first['msg']}; remove the "
             "checkpoint, an older one is taken"
         ) from None
+    except UnicodeEncodeError:  # JSON can spell halves of characters
+        raise InputError("the checkpoint's loader state holds text that is no Unicode") from None
     return Progress(
         logged=form.get("logged", form["next_batch"]),
         pending=list(form.get("pending", [])),
