@@ -131,6 +131,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--mutations", type=int, default=10_000, help="of each (default: 10000)")
     parser.add_argument("--first", type=int, default=0, help="number of the first mutation")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--minutes", type=float, help="of each: ends earlier, says how far it came")
     asked = parser.parse_args(argv)
     if unknown := set(asked.subjects) - set(names):
         parser.error(f"no subject {', '.join(unknown)}; there are {', '.join(names)}")
@@ -147,6 +148,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 if seen[last] == 1:
                     print(f"{subject.name} {each.number} {each.outcome}: {each.told}")
                     print(each.detail, flush=True)
+            if asked.minutes is not None and time.monotonic() - began > 60 * asked.minutes:
+                break
         told = ", ".join(f"{counts[outcome]} {outcome}" for outcome in OUTCOMES)
         took = time.monotonic() - began
         print(

@@ -21,6 +21,7 @@ from jaxrain.errors import InputError
 from jaxrain.training.pth import read_pth, write_pth
 
 FORMAT = "jaxrain"
+_LONGEST_NAME = 300
 State = dict[str, np.ndarray]
 
 
@@ -144,7 +145,12 @@ def _read_safetensors(path: Path) -> Portable:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, TypeError) as error:
-        raise InputError(f"{path} is truncated or no .safetensors file: {error}") from None
+        raise InputError(
+            f"{path} is truncated or no .safetensors file: {_one_line(error)}"
+        ) from None
+    for name in tensors:
+        if not name.isprintable() or len(name) > _LONGEST_NAME:
+            raise InputError(f"{path}: {name[:60]!r} is no name of a tensor; fetch the file again")
     if metadata.get("format") != FORMAT:
         return Portable(params=tensors)
     groups: dict[str, State] = {"params": {}, "ema": {}, "optimizer": {}}
@@ -173,8 +179,12 @@ def _read_safetensors(path: Path) -> Portable:
     )
 
 
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
+
+
 def _counted(path: Path, metadata: Mapping[str, str], name: str) -> int:
     text = metadata.get(name, "nothing")
     if not re.fullmatch(r"[0-9]{1,15}", text):
-        raise InputError(f"{path}: its metadata says {name}={text[:40]}, expected a whole number")
+        raise InputError(f"{path}: its metadata says {name}={text[:40]!r}, expected a whole number")
     return int(text)
