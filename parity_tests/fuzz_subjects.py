@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from jaxrain.config import Config, config_text, load_config
 from jaxrain.pairs.recipe import DataConfig
@@ -187,8 +188,8 @@ def _folders() -> NpyFolders:
     axis = {"first": 22.0, "step": 0.25, "size": 4}
     names = "x_%Y%m%d%H.npy"
     of_both = {"latitude": axis, "longitude": axis, "names": names}
-    return NpyFolders(
-        **{
+    return TypeAdapter(NpyFolders).validate_python(
+        {
             "fine": {"channels": ["rain"], **of_both},
             "coarse": {"channels": ["u850", "tp"], "scaled": {}, **of_both},
         }

@@ -2,18 +2,19 @@
 
 import json
 import warnings
+from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import AfterValidator, ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError
-from typing_extensions import TypedDict
+from pydantic.dataclasses import dataclass
 
 from jaxrain.errors import InputError
 from jaxrain.weather.variables import VARIABLES, split_channel
 
 FORMAT = 1
-_MORE = ConfigDict(extra="allow")  # what only people read
+_MORE = ConfigDict(extra="ignore")  # what only people read
 
 
 def plain_name(name: str) -> str:
@@ -49,32 +50,32 @@ _Float32 = Annotated[float, Field(ge=-1e38, le=1e38, allow_inf_nan=False)]
 _Index = Annotated[int, Field(ge=0, strict=True)]
 
 
-class _Range(TypedDict):
-    __pydantic_config__ = _MORE  # type: ignore[misc]
+@dataclass(config=_MORE)
+class _Range:
     min: FiniteFloat
     max: FiniteFloat
 
 
-class _Target(TypedDict):
-    __pydantic_config__ = _MORE  # type: ignore[misc]
+@dataclass(config=_MORE)
+class _Target:
     std: Annotated[FiniteFloat, Field(gt=0)]
 
 
-class _Statistics(TypedDict):
-    __pydantic_config__ = _MORE  # type: ignore[misc]
+@dataclass(config=_MORE)
+class _Statistics:
     fine_rain: _Range
     target: _Target
     channels: dict[str, _Range]
 
 
-class _Area(TypedDict):
-    __pydantic_config__ = _MORE  # type: ignore[misc]
+@dataclass(config=_MORE)
+class _Area:
     name: _Name
     projected: bool
 
 
-class _Hour(TypedDict):
-    __pydantic_config__ = _MORE  # type: ignore[misc]
+@dataclass(config=_MORE)
+class _Hour:
     area: str
     time: Annotated[str, AfterValidator(_time)]
     split: Literal["train", "validation", "test"]
@@ -83,23 +84,23 @@ class _Hour(TypedDict):
     index: _Index
 
 
-class _Static(TypedDict):
-    __pydantic_config__ = _MORE  # type: ignore[misc]
+@dataclass(config=_MORE)
+class _Static:
     name: str
     arrays: dict[str, _Name]
     low: _Float32
     high: _Float32
 
 
-class _Manifest(TypedDict, total=False):
-    __pydantic_config__ = _MORE  # type: ignore[misc]
+@dataclass(config=_MORE)
+class _Manifest:
     config: dict[str, Any]
     channels: list[Annotated[str, AfterValidator(_channel)]]
     areas: list[_Area]
     hours: list[_Hour]
     statistics: _Statistics
-    static: list[_Static]
-    made_from: str
+    static: list[_Static] = field(default_factory=list)
+    made_from: str = ""
 
 
 _NEEDED = ("config", "channels", "areas", "hours", "statistics")

@@ -87,7 +87,7 @@ def look_ahead(config: Config, device: str, devices: int, share: float, overlap:
     fsdp, space = _inner_axes(config.train.mesh, devices)
     parts = config.train.accumulate
     per_group = -(-config.train.batch_size * space // (devices * parts)) * parts
-    compiled_for = max(min(devices, _VIRTUAL), fsdp * space)
+    compiled_for = max(min(devices, _VIRTUAL) // (fsdp * space), 1) * fsdp * space
     program = ask_compiler(
         config_text(_with_mesh(config, fsdp, space)),
         compiled_for,

@@ -17,6 +17,7 @@ from jaxrain.errors import InputError
 
 # Fine points along a coarse cell where no store tells: 0.25 degree over 0.01.
 _FINE_PER_COARSE = 25
+_MODULE = "jaxrain.planning.program"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +73,7 @@ def ask_compiler(config: str, devices: int, batch_size: int) -> Program:
     """
     question = {"config": config, "devices": devices, "batch_size": batch_size}
     process = subprocess.run(
-        [sys.executable, "-m", __spec__.name if __name__ == "__main__" else __name__],
+        [sys.executable, "-m", _MODULE],
         input=json.dumps(question),
         capture_output=True,
         text=True,

@@ -8,11 +8,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Annotated, Any, NotRequired
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field, FiniteFloat, TypeAdapter, ValidationError
-from typing_extensions import TypedDict
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from jaxrain.errors import InputError
 from jaxrain.training.settings import TrainConfig
@@ -24,14 +24,15 @@ _BEFORE_JUDGING = 5
 _Number = Annotated[int, Field(ge=0)]
 
 
-class _Kept(TypedDict):
+@pydantic_dataclass
+class _Kept:
     """What `Progress.to_json` writes; of a converted checkpoint, the first alone."""
 
     next_batch: _Number
-    logged: NotRequired[_Number]
-    pending: NotRequired[list[dict[str, FiniteFloat]]]
-    bad_batches: NotRequired[_Number]
-    losses: NotRequired[list[FiniteFloat]]
+    logged: _Number | None = None
+    pending: list[dict[str, FiniteFloat]] = field(default_factory=list)
+    bad_batches: _Number = 0
+    losses: list[FiniteFloat] = field(default_factory=list)
 
 
 _KEPT = TypeAdapter(_Kept)
@@ -152,10 +153,10 @@ def read_progress(kept: Mapping[str, Any]) -> Progress:
     except UnicodeEncodeError:  # JSON can spell halves of characters
         raise InputError("the checkpoint's loader state holds text that is no Unicode") from None
     return Progress(
-        logged=form.get("logged", form["next_batch"]),
-        pending=list(form.get("pending", [])),
-        bad=form.get("bad_batches", 0),
-        losses=list(form.get("losses", [])),
+        logged=form.next_batch if form.logged is None else form.logged,
+        pending=form.pending,
+        bad=form.bad_batches,
+        losses=form.losses,
     )
 
 
