@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 VERBS = {
     "prepare": "GRIB, NetCDF or .npy files -> the .npy store, with an audit",
+    "plan": "memory, time and size of a training, before it is begun",
     "train": "trains a run; resumes by itself",
     "sample": "whole-domain ensemble as CF-NetCDF",
     "verify": "scores against baselines, as JSON and a page with pictures",

@@ -61,13 +61,30 @@ class Config:
 
 
 class _TextDates(yaml.SafeLoader):
-    """YAML whose dates stay text, because periods are text (`2022-07-01/2022-07-02`)."""
+    """YAML whose dates stay text, because periods are text (`2022-07-01/2022-07-02`).
+
+    It takes no aliases: a page of them can stand for more than any memory holds.
+    """
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """The next node of the text; refuses an alias."""
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()
+            raise yaml.composer.ComposerError(
+                None, None, "aliases are not taken, write the value out", event.start_mark
+            )
+        return super().compose_node(parent, index)
 
 
 _TextDates.yaml_implicit_resolvers = {
     first: [(tag, regexp) for tag, regexp in rules if tag != "tag:yaml.org,2002:timestamp"]
     for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
+
+
+# What a text that is no YAML may raise: not UTF-8, and numbers of thousands of digits, are
+# ValueErrors; what is nested too deeply is a RecursionError.
+_NOT_YAML = (yaml.YAMLError, ValueError, RecursionError)
 
 
 def load_config(path: str | Path | None, overrides: Sequence[str] = ()) -> Config:
@@ -89,7 +106,7 @@ def load_config(path: str | Path | None, overrides: Sequence[str] = ()) -> Confi
     values: dict[str, Any] = {}
     if path is not None:
         file = find_config(path)
-        values = _parse(file.read_text(encoding="utf-8"), str(file))
+        values = _parse(file.read_bytes(), str(file))
     for word in overrides:
         _override(values, word)
     try:
@@ -154,17 +171,17 @@ def first_difference(ours: Any, theirs: Any, ignore: Sequence[str] = ()) -> str 
     return None
 
 
-def _parse(text: str, origin: str) -> Any:
-    """YAML text -> nested dict; `origin` is what an error calls the text."""
+def _parse(content: bytes, origin: str) -> Any:
+    """YAML in UTF-8 -> nested dict; `origin` is what an error calls the text."""
     try:
-        values = yaml.load(text, Loader=_TextDates)
-    except yaml.YAMLError as error:
-        raise InputError(f"{origin}: not YAML: {error}") from None
+        values = yaml.load(content.decode("utf-8"), Loader=_TextDates)
+    except _NOT_YAML as error:
+        raise InputError(f"{origin}: not YAML: {' '.join(str(error).split())[:300]}") from None
     if values is None:
         return {}
     if not isinstance(values, dict):
         raise InputError(
-            f"{origin}: expected sections (data:, model:, train:, ...), got {values!r}"
+            f"{origin}: expected sections (data:, model:, train:, ...), got {_shown(values)}"
         )
     return values
 
@@ -185,7 +202,7 @@ def _override(values: dict[str, Any], word: str) -> None:
         inside = following
     try:
         inside[keys[-1]] = yaml.load(text, Loader=_TextDates)
-    except yaml.YAMLError:
+    except _NOT_YAML:
         raise InputError(f"'{word}': the value is not YAML; quote it") from None
 
 
@@ -205,7 +222,15 @@ def _explain_one(finding: ErrorDetails) -> str:
         return f"unknown key '{name}'; {_nearest(name)}"
     if finding["type"] in ("missing", "value_error"):
         return f"{name}: {message}" if name else message
-    return f"{name}={finding['input']!r}: {message[0].lower()}{message[1:]}"
+    return f"{name}={_shown(finding['input'])}: {message[0].lower()}{message[1:]}"
+
+
+def _shown(value: Any) -> str:
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # a number of thousands of digits
+        text = type(value).__name__
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _nearest(name: str) -> str:

@@ -68,6 +68,7 @@ def test_an_empty_file_gives_the_defaults(tmp_path):
         ("train.steps", "section.key=value"),
         ("steps=1", "section.key=value"),
         ("train.steps=[1", "not YAML"),
+        ("data.splits.test=['2020-01-01T00+01:00']", "expected ISO times"),
     ],
 )
 def test_a_wrong_word_is_named_with_its_remedy(word, says):
@@ -79,7 +80,15 @@ def test_a_wrong_word_is_named_with_its_remedy(word, says):
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [("- a\n", "expected sections"), ("train: [\n", "not YAML"), ("3", "sections")],
+    [
+        ("- a\n", "expected sections"),
+        ("train: [\n", "not YAML"),
+        ("3", "sections"),
+        ("train: {steps: " + "9" * 5000 + "}", "not YAML: Exceeds the limit"),
+        ("a: " + "[" * 5000, "not YAML: maximum recursion"),
+        # Ten such lines stand for more than any memory holds.
+        ("train: &a [1, 2]\nmodel: [*a, *a, *a]", "aliases are not taken, write the value out"),
+    ],
 )
 def test_a_file_that_is_no_config_is_named(tmp_path, text, says):
     (tmp_path / "c.yaml").write_text(text)

@@ -292,3 +292,46 @@ def test_several_cases_are_groups_of_one_file(run, tmp_path):
     with xr.open_dataset(output, group=found[1].name) as dataset:
         assert list(dataset.attrs["origin"]) == [8, 30]
         assert dataset["precipitation"].shape == (3, 1, 20, 20)
+
+
+@pytest.fixture
+def tiny_disk(tmp_path):
+    """A file system of 40 KiB, where we may mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=40k", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("may not mount a file system")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_is_one_line_and_the_same_command_goes_on(run, whole, tiny_disk, capsys):
+    output = tiny_disk / "out.nc"
+    assert sample.main([str(run), "--output", str(output)]) == 2
+    error = capsys.readouterr().err
+    assert "no space left" in error
+    assert error.count("error:") == 1
+    assert "Traceback" not in error
+    assert not output.exists()
+    left = [path for path in tiny_disk.rglob("*") if path.is_file()]
+    assert [path for path in left if path.suffix == ".npy"]  # what was drawn is kept
+    assert not [path for path in left if "partial" in path.name]
+    subprocess.run(["mount", "-o", "remount,size=4m", str(tiny_disk)], check=True)
+    assert sample.main([str(run), "--output", str(output)]) == 0
+    same(output, whole)
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(run, tmp_path, capsys):
+    folder = tmp_path / "closed"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=40k,ro", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("may not mount a file system")
+    try:
+        assert sample.main([str(run), "--output", str(folder / "out.nc")]) == 2
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+    error = capsys.readouterr().err
+    assert "read-only" in error
+    assert error.count("error:") == 1

@@ -8,7 +8,7 @@ import argparse
 import contextlib
 import functools
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 from jaxrain.command import add_config_arguments, run_command
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jaxrain.config import Config
+    from jaxrain.pairs.revival import Batch
     from jaxrain.pairs.store import Store
     from jaxrain.training.stopping import Stop
 
@@ -73,6 +74,7 @@ def train(config: "Config", stop: "Stop | None" = None) -> None:
     import jax
 
     from jaxrain.pairs.loader import training_batches
+    from jaxrain.pairs.revival import outlive_workers
     from jaxrain.training.checkpoint import open_checkpoints
     from jaxrain.training.hosts import agree, is_first
     from jaxrain.training.lock import hold
@@ -121,7 +123,7 @@ def train(config: "Config", stop: "Stop | None" = None) -> None:
         if done > config.train.steps or (done == config.train.steps and told):
             _say(f"{run} is trained: it has {done} steps, train.steps={config.train.steps}")
             return
-        batches_from = functools.partial(
+        read_from = functools.partial(
             training_batches,
             store,
             config.data,
@@ -131,7 +133,11 @@ def train(config: "Config", stop: "Stop | None" = None) -> None:
             host=share,
             hosts=shares,
         )
-        batches = batches_from(start_step=done)  # refuses what cannot be before a folder is made
+
+        def batches_from(step: int) -> "Iterator[Batch]":
+            return outlive_workers(lambda start: read_from(start_step=start), step)
+
+        batches = batches_from(done)  # refuses what cannot be before a folder is made
         if not begun:
             agree(take)
             if agree(lambda: saved_steps(run)):
@@ -160,7 +166,7 @@ def train(config: "Config", stop: "Stop | None" = None) -> None:
             config=config.train,
             mesh=mesh,
             train_step=make_train_step(loss_fn, config.train, mesh, make_draw(config.diffusion)),
-            batches_from=lambda step: batches_from(start_step=step),
+            batches_from=batches_from,
             checkpoints=checkpoints,
             run=run,
             validate=make_validation(

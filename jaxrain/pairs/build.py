@@ -29,6 +29,7 @@ from jaxrain.pairs.canonical import (
     roles_of,
 )
 from jaxrain.pairs.days import days_of, is_written, write_day
+from jaxrain.pairs.manifest import FORMAT
 from jaxrain.pairs.pairing import Hour, Pairing, pair
 from jaxrain.pairs.progress import Say, watched
 from jaxrain.pairs.recipe import ARRAY_KEYS, DataConfig
@@ -41,7 +42,6 @@ from jaxrain.pairs.static_maps import (
 )
 from jaxrain.pairs.statistics import share_beyond, tally_hours, training_statistics
 from jaxrain.pairs.store import (
-    FORMAT,
     Store,
     check_manifest,
     open_areas,

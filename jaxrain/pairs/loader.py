@@ -141,9 +141,7 @@ def _plan(store: Store, config: DataConfig, seed: int) -> _Plan:
                 f"data.patch={patch} exceeds the area {area.name} of {height} x {width} points: "
                 f"set data.patch to at most {min(height, width)}"
             )
-        # A large area has as many rows as patches fit beside one another, so that in an epoch
-        # every point is drawn about once, wherever it lies.
-        rows = (height // patch) * (width // patch)
+        rows = patches_of_an_hour(area, patch)
         hours += [(index, hour) for hour in training for _ in range(rows)]
     if not hours:
         raise InputError(
@@ -169,6 +167,16 @@ def _plan(store: Store, config: DataConfig, seed: int) -> _Plan:
             max(reach(matrices[area].x.sum(axis=0), patch) for area in used),
         ),
     )
+
+
+def patches_of_an_hour(area: Area, patch: int) -> int:
+    """Rows that an hour of an area has in an epoch.
+
+    As many as patches fit beside one another, so that in an epoch every point is drawn about once,
+    wherever it lies.
+    """
+    height, width = area.fine_grid.shape
+    return (height // patch) * (width // patch)
 
 
 # At module level, so that a plan can be sent to worker processes; each keeps its own.

@@ -1,6 +1,7 @@
 """The `data` section of a config: which files make which pairs, and how they are scaled."""
 
 import fnmatch
+import warnings
 from dataclasses import field
 from typing import Any, Literal, get_args
 
@@ -79,8 +80,10 @@ def parse_period(text: str) -> tuple[np.datetime64, np.datetime64]:
     """
     first, _, last = text.partition("/")
     try:
-        start, end = np.datetime64(first.strip()), np.datetime64((last or first).strip())
-    except ValueError as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # of a time with a zone
+            start, end = np.datetime64(first.strip()), np.datetime64((last or first).strip())
+    except (ValueError, OverflowError, Warning) as error:
         raise ValueError(
             f"period '{text}': expected ISO times as in '2020-01-01/2020-01-31'"
         ) from error

@@ -24,14 +24,16 @@ from typing import Any
 
 import numpy as np
 
+from jaxrain.arrays import open_array
 from jaxrain.errors import InputError
 from jaxrain.grids.grid import Grid
+from jaxrain.pairs.manifest import parse_manifest
 from jaxrain.pairs.recipe import ARRAY_KEYS, BESIDE_KEYS, STATISTICS_KEYS, DataConfig
 from jaxrain.pairs.scaling import Scaling
 from jaxrain.pairs.surroundings import StaticMap
 from jaxrain.whole import whole_file
 
-FORMAT = 1
+REMEDY = "bring back a copy, or remove the store and run prepare again"
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +93,13 @@ class Area:
 
     def _array(self, kind: str, index: int) -> np.ndarray:
         day, position = self.days[index]
-        return _open(str(self.folder / f"{kind}_{day}.npy"), self.edition)[position]
+        path = self.folder / f"{kind}_{day}.npy"
+        hours = _open(str(path), self.edition)
+        if not hours.ndim or position >= len(hours):
+            raise InputError(
+                f"{path}: has shape {hours.shape}, expected at least {position + 1} hours; {REMEDY}"
+            )
+        return hours[position]
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,20 +149,13 @@ def read_manifest(path: Path) -> dict[str, Any]:
       InputError: as `open_store`.
     """
     try:
-        manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
+        content = (path / "manifest.json").read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(
             f"{path} holds no finished store (no manifest.json): run `python -m jaxrain.prepare` "
             "with the same config"
         ) from None
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path}/manifest.json is no JSON ({error}): remove {path}") from None
-    if manifest.get("format") != FORMAT:
-        raise InputError(
-            f"{path} is a store of format {manifest.get('format')}, this version reads {FORMAT}: "
-            "remove it and run prepare again"
-        )
-    return manifest
+    return parse_manifest(content, path)
 
 
 def check_manifest(
@@ -253,8 +254,15 @@ def _open_area(path: Path, manifest: dict[str, Any], name: str) -> Area:
 
 
 def _load_grid(folder: Path, kind: str, projected: bool) -> Grid:
-    def load(name: str) -> np.ndarray:
-        return np.load(folder / f"{name}.npy", allow_pickle=False)
+    def load(name: str, axes: int = 1) -> np.ndarray:
+        path = folder / f"{name}.npy"
+        values = np.array(open_array(path, REMEDY))
+        if values.ndim != axes or values.dtype.kind != "f" or not np.isfinite(values).all():
+            raise InputError(
+                f"{path}: holds {values.dtype} of shape {values.shape}, expected finite degrees or "
+                f"km with {axes} axis(es); {REMEDY}"
+            )
+        return values
 
     known = kind == "fine" and (folder / "latitude.npy").exists()
     mapping = folder / "mapping.json"
@@ -262,17 +270,27 @@ def _load_grid(folder: Path, kind: str, projected: bool) -> Grid:
         y=load(f"{kind}_y"),
         x=load(f"{kind}_x"),
         projected=projected,
-        latitude=load("latitude") if known else None,
-        longitude=load("longitude") if known else None,
-        mapping=json.loads(mapping.read_text(encoding="utf-8")) if mapping.exists() else None,
+        latitude=load("latitude", axes=2) if known else None,
+        longitude=load("longitude", axes=2) if known else None,
+        mapping=_load_mapping(mapping) if mapping.exists() else None,
     )
+
+
+def _load_mapping(path: Path) -> dict[str, Any]:
+    try:
+        mapping = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is no JSON ({error}); {REMEDY}") from None
+    if not isinstance(mapping, dict):
+        raise InputError(f"{path}: expected an object, got {type(mapping).__name__}; {REMEDY}")
+    return mapping
 
 
 # Outside the Area, so that a worker process is sent the paths and not the arrays. The edition is
 # in the key, since a store that is made anew has other arrays at the same paths.
 @functools.lru_cache(maxsize=256)
 def _open(path: str, edition: str) -> np.ndarray:
-    return np.load(path, mmap_mode="r", allow_pickle=False)
+    return open_array(Path(path), REMEDY)
 
 
 def _brief(value: Any) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxrain.arrays import open_array
 from jaxrain.errors import InputError
 from jaxrain.grids.grid import Grid
 from jaxrain.pairs.encodings import encode_position
@@ -100,10 +101,9 @@ def place_maps(
 # By the path alone: a path of a static field holds a hash of what it was made from.
 @functools.lru_cache(maxsize=256)
 def _open(path: str) -> np.ndarray:
-    try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
+    if not Path(path).is_file():
         raise InputError(
             f"{path} is gone, the static field of a store or a run: run prepare again, or copy it "
             "from where it is"
-        ) from None
+        )
+    return open_array(Path(path), "run prepare again")

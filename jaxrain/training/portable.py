@@ -21,6 +21,7 @@ from jaxrain.errors import InputError
 from jaxrain.training.pth import read_pth, write_pth
 
 FORMAT = "jaxrain"
+_LONGEST_NAME = 300
 State = dict[str, np.ndarray]
 
 
@@ -144,7 +145,12 @@ def _read_safetensors(path: Path) -> Portable:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, TypeError) as error:
-        raise InputError(f"{path} is truncated or no .safetensors file: {error}") from None
+        raise InputError(
+            f"{path} is truncated or no .safetensors file: {_one_line(error)}"
+        ) from None
+    for name in tensors:
+        if not name.isprintable() or len(name) > _LONGEST_NAME:
+            raise InputError(f"{path}: {name[:60]!r} is no name of a tensor; fetch the file again")
     if metadata.get("format") != FORMAT:
         return Portable(params=tensors)
     groups: dict[str, State] = {"params": {}, "ema": {}, "optimizer": {}}
@@ -159,13 +165,26 @@ def _read_safetensors(path: Path) -> Portable:
     adam: dict[int, dict[str, Any]] = {}
     for name, tensor in groups["optimizer"].items():
         number, _, key = name.partition(".")
-        entry = adam.setdefault(int(number), {"step": int(metadata["updates"])})
+        if not re.fullmatch(r"[0-9]{1,9}", number):
+            raise InputError(f"{path}: optimizer.{name[:60]} is unexpected, it has no number")
+        entry = adam.setdefault(int(number), {"step": _counted(path, metadata, "updates")})
         entry[key] = tensor
     return Portable(
         params=groups["params"],
         ema=groups["ema"] or None,
         optimizer={"state": adam} if adam else None,
-        step=int(metadata["step"]),
-        epoch=int(metadata["epoch"]),
+        step=_counted(path, metadata, "step"),
+        epoch=_counted(path, metadata, "epoch"),
         config=metadata.get("config"),
     )
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
+
+
+def _counted(path: Path, metadata: Mapping[str, str], name: str) -> int:
+    text = metadata.get(name, "nothing")
+    if not re.fullmatch(r"[0-9]{1,15}", text):
+        raise InputError(f"{path}: its metadata says {name}={text[:40]!r}, expected a whole number")
+    return int(text)

@@ -8,15 +8,34 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field, FiniteFloat, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from jaxrain.errors import InputError
 from jaxrain.training.settings import TrainConfig
 
 _REMEMBERED = 20  # lines of the log whose losses say what is usual
 _BEFORE_JUDGING = 5
+
+
+_Number = Annotated[int, Field(ge=0)]
+
+
+@pydantic_dataclass
+class _Kept:
+    """What `Progress.to_json` writes; of a converted checkpoint, the first alone."""
+
+    next_batch: _Number
+    logged: _Number | None = None
+    pending: list[dict[str, FiniteFloat]] = field(default_factory=list)
+    bad_batches: _Number = 0
+    losses: list[FiniteFloat] = field(default_factory=list)
+
+
+_KEPT = TypeAdapter(_Kept)
 
 
 class Exploded(Exception):
@@ -117,12 +136,27 @@ class Progress:
 
 
 def read_progress(kept: Mapping[str, Any]) -> Progress:
-    """The progress that a checkpoint keeps; a converted one keeps only which batch comes next."""
+    """The progress that a checkpoint keeps; a converted one keeps only which batch comes next.
+
+    Raises:
+      InputError: something is missing or of a wrong kind.
+    """
+    try:
+        form = _KEPT.validate_python(dict(kept))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))[:80]
+        raise InputError(
+            f"the checkpoint's loader state is damaged: {where}: {first['msg']}; remove the "
+            "checkpoint, an older one is taken"
+        ) from None
+    except UnicodeEncodeError:  # JSON can spell halves of characters
+        raise InputError("the checkpoint's loader state holds text that is no Unicode") from None
     return Progress(
-        logged=kept.get("logged", kept["next_batch"]),
-        pending=list(kept.get("pending", [])),
-        bad=kept.get("bad_batches", 0),
-        losses=list(kept.get("losses", [])),
+        logged=form.next_batch if form.logged is None else form.logged,
+        pending=form.pending,
+        bad=form.bad_batches,
+        losses=form.losses,
     )
 
 

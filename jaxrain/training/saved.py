@@ -71,6 +71,17 @@ def use_newest(run: str | Path) -> int:
 
 
 def read_loader_state(run: str | Path, step: int) -> dict[str, Any]:
-    """The loader's part of a checkpoint, on its own."""
+    """The loader's part of a checkpoint, on its own.
+
+    Raises:
+      InputError: it is no JSON object.
+    """
     path = Path(run) / FOLDER / str(step) / "loader" / "metadata"
-    return json.loads(path.read_text(encoding="utf-8"))
+    try:
+        state = json.loads(path.read_bytes().decode("utf-8"))
+        if isinstance(state, dict):
+            return state
+        reason = f"expected an object, got a {type(state).__name__}"
+    except (ValueError, RecursionError) as error:
+        reason = f"no JSON ({error})"
+    raise InputError(f"{path}: {reason}; remove checkpoint {step}, an older one is taken")

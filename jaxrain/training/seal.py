@@ -35,7 +35,7 @@ def find_damage(folder: Path) -> str | None:
         expected = {str(name): (int(size), str(digest)) for name, (size, digest) in sealed.items()}
     except FileNotFoundError:
         return f"{FILE} is missing"
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         return f"{FILE} is unreadable"
     # Names come from the folder, never from the seal: no text in a file becomes a path.
     present = _files(folder)

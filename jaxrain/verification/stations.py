@@ -2,6 +2,7 @@
 
 import csv
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,14 +86,14 @@ def _lines(path: Path) -> list[str]:
 
 
 def _csv(path: Path, lines: list[str]) -> Iterator[Report]:
-    header = next(csv.reader(lines[:1]), [])
+    _, header = next(_rows(path, lines[:1]), (1, []))
     names = [name.strip().lower() for name in header]
     if not set(COLUMNS) <= set(names):
         raise InputError(
             f"{path}, line 1: columns {', '.join(names) or 'none'}; expected "
             f"{', '.join(COLUMNS)} and perhaps hours, or a first line 'diamond 3 ...'"
         )
-    for number, cells in enumerate(csv.reader(lines[1:]), 2):
+    for number, cells in _rows(path, lines[1:]):
         if not cells:
             continue
         if len(cells) != len(names):
@@ -106,12 +107,28 @@ def _csv(path: Path, lines: list[str]) -> Iterator[Report]:
         yield from _report(path, number, *place, end, hours, row["rain_mm"])
 
 
+def _rows(path: Path, lines: list[str]) -> Iterator[tuple[int, list[str]]]:
+    """Numbers of lines, from 2, and their cells."""
+    number, rows = 1, csv.reader(lines)
+    while True:
+        number += 1
+        try:
+            cells = next(rows, None)
+        except csv.Error as error:
+            raise _bad(path, number, f"{error}; expected cells between commas") from None
+        if cells is None:
+            return
+        yield number, cells
+
+
 def _iso(path: Path, line: int, text: str) -> np.datetime64:
     end: np.datetime64
     try:
-        # A zone is not numpy's to read; UTC is what is expected anyway.
-        end = np.datetime64(re.sub(r"(Z|\+00:?00)$", "", text), "s")
-    except ValueError:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            # A zone is not numpy's to read; UTC is what is expected anyway.
+            end = np.datetime64(re.sub(r"(Z|\+00:?00)$", "", text), "s")
+    except (ValueError, OverflowError, Warning):
         end = np.datetime64("NaT")
     if np.isnat(end):
         raise _bad(path, line, f"time '{text}'; expected UTC as in 2022-06-01T08:00")
@@ -154,7 +171,8 @@ def _micaps_date(path: Path, line: str) -> tuple[np.datetime64, int]:
     if cells and re.fullmatch(r"\d{10}(\d{2}){0,2}", cells[0]):
         cells = [cells[0][:4], cells[0][4:6], cells[0][6:8], cells[0][8:10], *cells[1:]]
     expected = "expected 'year month day hour ... number of stations'"
-    if len(cells) < 5 or not all(re.fullmatch(r"\d+", cell) for cell in (*cells[:4], cells[-1])):
+    numbers = (*cells[:4], cells[-1]) if len(cells) >= 5 else ()
+    if not numbers or not all(re.fullmatch(r"[0-9]{1,9}", cell) for cell in numbers):
         raise _bad(path, 2, f"'{line.strip()}'; {expected}")
     year, month, day, hour = (int(cell) for cell in cells[:4])
     if year < 100:
@@ -206,4 +224,9 @@ def _number(path: Path, line: int, name: str, text: str, low: float, high: float
 
 
 def _bad(path: Path, line: int, what: str) -> InputError:
-    return InputError(f"{path}, line {line}: {what}; mend or remove the line")
+    return InputError(f"{path}, line {line}: {_brief(what)}; mend or remove the line")
+
+
+def _brief(what: str) -> str:
+    what = " ".join(what.split())
+    return what if len(what) <= 300 else f"{what[:150]} ... {what[-140:]}"

@@ -98,11 +98,8 @@ def damaged(files: dict[str, bytes], rng: np.random.Generator) -> tuple[str, byt
     """
     names = list(files)
     name = names[rng.integers(len(names))]
-    content, told = bytearray(files[name]), [name]
-    for _ in range(rng.integers(1, 4)):
-        way = _WAYS[rng.integers(len(_WAYS))]
-        way(content, rng)
-        told.append(way.__name__.strip("_"))
+    content = bytearray(files[name])
+    told = [name, *harm(content, rng)]
     if content[:4] == b"GRIB" and rng.random() < 0.5:
         _mend(content)
         told.append("mend")
@@ -113,6 +110,16 @@ def damaged(files: dict[str, bytes], rng: np.random.Generator) -> tuple[str, byt
         content += files[names[rng.integers(len(names))]][: rng.integers(1, 400)]
         told.append("join")
     return name, bytes(content), " ".join(told)
+
+
+def harm(content: bytearray, rng: np.random.Generator) -> list[str]:
+    """Damages bytes in one to three ways, in place; returns their names."""
+    told = []
+    for _ in range(rng.integers(1, 4)):
+        way = _WAYS[rng.integers(len(_WAYS))]
+        way(content, rng)
+        told.append(way.__name__.strip("_"))
+    return told
 
 
 def _place(content: bytearray, rng: np.random.Generator) -> int:

@@ -4,13 +4,13 @@ Beside the hours may lie `max_values.npy` and `min_values.npy`, which are not ho
 arrays were scaled.
 """
 
-import tokenize
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
+from jaxrain.arrays import open_array
 from jaxrain.errors import InputError
 from jaxrain.weather.cmpa import check_hourly, is_cmpa_name, parse_name
 from jaxrain.weather.fine_rain import fine_dataset
@@ -20,11 +20,6 @@ from jaxrain.weather.variables import cf_attributes, on_levels, to_canonical
 
 EXTREMES = ("min_values.npy", "max_values.npy")
 _AXES = ("latitude", "longitude")
-# What numpy says against a damaged header or a file that is too short for it.
-_DAMAGE = (
-    *(ValueError, OSError, EOFError, OverflowError, MemoryError),
-    *(SyntaxError, tokenize.TokenError, TypeError, KeyError),
-)
 # Hours beyond the extremes leave the scaled range, but not by more than its length.
 _BEYOND = 1.0
 
@@ -231,13 +226,7 @@ def _extremes(path: Path, arrays: Arrays) -> np.ndarray:
 
 def _load(path: Path) -> np.ndarray:
     """The array, not yet read: a memory map."""
-    try:
-        array = np.lib.format.open_memmap(path, mode="r")  # never unpickles
-        surplus = path.stat().st_size - array.offset - array.nbytes
-    except _DAMAGE as error:
-        raise InputError(f"{path}: cannot be read as .npy: {error}; write it again") from None
-    if surplus:
-        raise InputError(f"{path}: has {surplus} bytes after its array; write it again")
+    array = open_array(path)
     if array.dtype.kind not in "fiu":
         raise InputError(f"{path}: holds {array.dtype}, expected numbers")
     return array
