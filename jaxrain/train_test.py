@@ -59,6 +59,8 @@ def test_a_run_that_is_done_is_left_alone_and_a_longer_one_goes_on(trained, conf
         ("train.stpes=3", "did you mean 'train.steps'"),
         ("train.steps=many", "train.steps='many'"),
         ("train.devices=99", "train.devices=99"),
+        ("train.mesh.fsdp=3", "train.mesh: data=-1 x fsdp=3 x space=1 does not make up"),
+        ("train.accumulate=3", "in 3 parts (train.accumulate); make it 3 or 6"),
         ("data.store=/nowhere", "no finished store"),
     ],
 )

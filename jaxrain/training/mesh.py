@@ -17,6 +17,7 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxrain.errors import InputError
+from jaxrain.pages.document import counted
 from jaxrain.training.settings import MeshConfig
 
 DATA, FSDP, SPACE = "data", "fsdp", "space"
@@ -51,13 +52,18 @@ def create_mesh(devices: int | None = None, sizes: MeshConfig | None = None) -> 
     # In the order of the hosts, so that each holds one stretch of the batch's rows. Auto: XLA's
     # partitioner finds where every value in the step lies from where its inputs lie.
     return Mesh(
-        np.array(present[:count]).reshape(_shape(count, sizes)),
+        np.array(present[:count]).reshape(mesh_shape(count, sizes)),
         (DATA, FSDP, SPACE),
         axis_types=(AxisType.Auto,) * 3,
     )
 
 
-def _shape(count: int, sizes: MeshConfig) -> tuple[int, ...]:
+def mesh_shape(count: int, sizes: MeshConfig) -> tuple[int, ...]:
+    """Devices along `data`, `fsdp` and `space`, of `count` in all.
+
+    Raises:
+      InputError: the sizes don't multiply to their number.
+    """
     shape = (sizes.data, sizes.fsdp, sizes.space)
     given = math.prod(size for size in shape if size != -1)
     if count % given or (-1 not in shape and given != count):
@@ -107,9 +113,11 @@ def check_batch(batch_size: int, accumulate: int, patch: int, mesh: Mesh) -> Non
     if batch_size % count:
         below = batch_size // count * count
         sizes = f"{below} or {below + count}" if below else str(count)
-        parts = "" if accumulate == 1 else f" in {accumulate} parts (train.accumulate)"
+        sharers = counted(devices, "device")
+        if accumulate > 1:
+            sharers += f" in {accumulate} parts (train.accumulate)"
         raise InputError(
-            f"train.batch_size={batch_size} cannot be shared by {devices} devices{parts}; "
+            f"train.batch_size={batch_size} cannot be shared by {sharers}; "
             f"make it {sizes}, or set train.devices"
         )
     bands = mesh.shape[SPACE]
