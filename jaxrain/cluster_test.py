@@ -213,7 +213,7 @@ def test_the_slurm_script_requeues_what_one_hosts_signal_has_stopped(config_file
     assert first.returncode == 75, said[-3000:]
     assert (stubs / "scontrol.txt").read_text() == f"requeue {job}\n"
     (step,) = saved_steps(run)
-    assert said.count("stopped by SIGUSR1") == 2
+    assert said.count("stopped by SIGUSR1") == 1
     assert not re.search(r"^beginning", told, re.MULTILINE)  # that was read before, and once
 
     again = start(step + 6)

@@ -9,7 +9,7 @@ import contextlib
 import functools
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from jaxrain.command import add_config_arguments, run_command
 from jaxrain.errors import InputError
@@ -50,7 +50,7 @@ def _run(arguments: argparse.Namespace) -> int:
         except Stopped:
             told = f"stopped by {stop.name}: {config.train.run} is saved; the same command goes on"
             with contextlib.suppress(OSError):  # who asked may have closed our output before
-                print(told, file=sys.stderr)
+                _say(told, sys.stderr)
             return stop.status
     return 0
 
@@ -172,12 +172,12 @@ def train(config: "Config", stop: "Stop | None" = None) -> None:
     _say(f"trained: {run}; next: python -m jaxrain.sample {run} --output OUT.nc")
 
 
-def _say(line: str) -> None:
+def _say(line: str, where: TextIO | None = None) -> None:
     """Prints a line, once for all hosts."""
     from jaxrain.training.hosts import is_first
 
     if is_first():
-        print(line, flush=True)
+        print(line, file=where, flush=True)
 
 
 def _newest(run: "Path") -> tuple[int, dict[str, Any] | None, bool]:

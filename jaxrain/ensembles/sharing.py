@@ -4,7 +4,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 FIELDS = "data"  # devices along it draw fields of their own, and need nothing of one another
 TILES = "space"  # devices along it share the tiles of a field, and exchange them at each step
@@ -16,7 +16,8 @@ def sampling_mesh(fields: int) -> Mesh | None:
     if len(devices) == 1:
         return None
     abreast = max(n for n in range(1, len(devices) + 1) if len(devices) % n == 0 and n <= fields)
-    return Mesh(np.array(devices).reshape(abreast, -1), (FIELDS, TILES))
+    grid = np.array(devices).reshape(abreast, -1)
+    return Mesh(grid, (FIELDS, TILES), axis_types=(AxisType.Auto,) * 2)
 
 
 def on_each(tree: Any, mesh: Mesh | None) -> Any:

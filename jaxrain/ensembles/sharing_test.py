@@ -38,7 +38,7 @@ def drawn(mesh):
     draw = jax.jit(lambda weights: downscale(weights, where, coarse, members, minutes))
     program = draw.lower(jnp.float32(1)).compile()
     rain = np.asarray(downscale(jnp.float32(1), where, coarse, members, minutes))
-    return rain, programs.operations(program.as_text())
+    return rain, programs.operations(program.as_text(), inside_loops=True)
 
 alone, _ = drawn(None)
 assert alone.shape == (3, *examples.FINE.shape)
@@ -49,8 +49,8 @@ for fields in (4, 2, 1):
     found = {name: count for name, count in found.items() if count}
     print(dict(mesh.shape), f"{difference:.1e}", found, flush=True)
     assert difference < 1e-5
-    # Devices that draw fields of their own need nothing of one another; those that share the tiles
-    # of a field collect them.
+    # In the denoising loop, devices that draw fields of their own need nothing of one another; those
+    # that share the tiles of a field collect them.
     assert set(found) == (set() if fields == 4 else {"all-gather"})
 """
 

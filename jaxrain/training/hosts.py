@@ -6,6 +6,7 @@ and a signal that one has heard is put to the vote. In a training of one process
 ask, and nothing is sent.
 """
 
+import itertools
 import json
 import os
 import re
@@ -34,6 +35,7 @@ _NAMES = (COORDINATOR, COUNT, INDEX)
 # A slow disk, or a program that one host compiles and another has, must not end a training.
 _PATIENCE_SECONDS = 3600
 _SILENCE_SECONDS = 60  # after which a host that is not heard of is taken for dead, and all end
+_meetings = itertools.count()
 _AHEAD = 2  # steps that a vote may take: the host never waits for the newest step
 
 
@@ -132,7 +134,8 @@ def meet(why: str) -> None:
     if jax.process_count() == 1:
         return
     everyone = set(range(jax.process_count()))
-    ocp.multihost.sync_global_processes(why, processes=everyone, timeout=_PATIENCE_SECONDS)
+    name = f"jaxrain {next(_meetings)} {why}"  # a name that was met under is used up
+    ocp.multihost.sync_global_processes(name, processes=everyone, timeout=_PATIENCE_SECONDS)
 
 
 def agree(find: Callable[[], Any]) -> Any:
