@@ -49,8 +49,8 @@ for fields in (4, 2, 1):
     found = {name: count for name, count in found.items() if count}
     print(dict(mesh.shape), f"{difference:.1e}", found, flush=True)
     assert difference < 1e-5
-    # In the denoising loop, devices that draw fields of their own need nothing of one another; those
-    # that share the tiles of a field collect them.
+    # In the denoising loop, devices that draw fields of their own need nothing of one another;
+    # those that share the tiles of a field collect them.
     assert set(found) == (set() if fields == 4 else {"all-gather"})
 """
 
