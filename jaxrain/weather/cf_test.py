@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
@@ -142,14 +143,14 @@ def test_existing_file_needs_overwrite(tmp_path):
 @pytest.mark.parametrize("said", [RuntimeError("NetCDF: HDF error"), OSError(-101, "HDF error")])
 def test_full_disk_is_called_so_and_nothing_is_left(tmp_path, monkeypatch, said):
     # HDF5 hides the reason; the disk is as full when it is asked again.
-    def fails(self, path, **_):
+    def fails(path, _):
         path.write_bytes(b"half a file")
         raise said
 
     def full(_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(xr.Dataset, "to_netcdf", fails)
+    monkeypatch.setattr(netCDF4, "Dataset", fails)
     with pytest.raises(type(said)):
         write_netcdf(_ensemble(), tmp_path / "a.nc")
     monkeypatch.setattr(os, "fsync", full)
