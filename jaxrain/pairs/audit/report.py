@@ -61,7 +61,7 @@ def write_report(
     largest = sorted(store.areas, key=lambda area: -len(area.hours))[:_AREAS]
     rain = found["rain"]["all"]
     extremes = {"p99": rain["p99_mm"], "p99.9": rain["p99.9_mm"], "most": rain["most_mm"]}
-    make: dict[str, Callable[[], "Figure"]] = {
+    make: dict[str, Callable[[], Figure]] = {
         "calendar": partial(figures.calendar_figure, covered),
         "pair": partial(maps.pair_figure, pair),
         "rain": partial(figures.rain_figure, survey.counts(), extremes),
