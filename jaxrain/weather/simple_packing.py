@@ -44,7 +44,7 @@ def packed(message: bytes, size: int) -> Packed | None:
     """
     try:
         found = _first_edition(message) if message[7] == 1 else _second_edition(message)
-    except IndexError:  # a section that is too short
+    except (IndexError, ValueError):  # a section that is too short
         return None
     if found is None:
         return None
