@@ -173,7 +173,7 @@ def _pool(count: int, *, suspect: bool = False) -> ProcessPoolExecutor:
     # that make a fork of our own process unsafe.
     expect_work()
     context = multiprocessing.get_context("forkserver")
-    return ProcessPoolExecutor(count, mp_context=context, initializer=_begin, initargs=[suspect])
+    return ProcessPoolExecutor(count, mp_context=context, initializer=_begin, initargs=(suspect,))
 
 
 def _begin(suspect: bool) -> None:

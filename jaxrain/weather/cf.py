@@ -119,7 +119,7 @@ def _fill(group: netCDF4.Dataset, content: xr.Dataset) -> None:
         variables["time"].attrs["bounds"] = "time_bnds"
         group.createDimension("bnds", 2)
     for dimension, size in dataset.sizes.items():
-        group.createDimension(dimension, size)
+        group.createDimension(str(dimension), size)
     named, others = _free_coordinates(variables, coordinates - {*dataset.dims})
     group.setncatts({**dataset.attrs, **({"coordinates": " ".join(others)} if others else {})})
     for name, variable in variables.items():
@@ -130,8 +130,9 @@ def _fill(group: netCDF4.Dataset, content: xr.Dataset) -> None:
             attributes.update(_TIME_UNITS)
         values, fill = _written(variable, is_field=name not in coordinates)
         packing = {} if name in bounds else _packing(str(name), values.shape, values.dtype)
+        axes = tuple(map(str, variable.dims))
         target = group.createVariable(
-            name, values.dtype, variable.dims, fill_value=fill, endian="native", **packing
+            str(name), values.dtype, axes, fill_value=fill, endian="native", **packing
         )
         target.setncatts(attributes)
         target.set_auto_maskandscale(False)
