@@ -29,6 +29,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> None:
+    if not any(
+        word.startswith(("prepare.workers=0", "prepare.cluster=")) for word in arguments.overrides
+    ):
+        from jaxrain.pairs.workers import expect_work
+
+        expect_work()  # while this process imports as much
     from jaxrain.config import load_config
     from jaxrain.errors import InputError
 

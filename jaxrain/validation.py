@@ -14,7 +14,7 @@ from jaxrain.config import Config
 from jaxrain.ensembles.canvas import Canvas, make_canvas, make_downscale
 from jaxrain.ensembles.noise import minutes_since_epoch
 from jaxrain.grids.regrid import bilinear_matrix
-from jaxrain.pairs.scaling import RAIN_CHANNEL
+from jaxrain.pairs.bending import RAIN_CHANNEL
 from jaxrain.pairs.store import Area, Store
 from jaxrain.pairs.surroundings import place_maps
 from jaxrain.training.mesh import whole_here

@@ -112,7 +112,7 @@ def _npy(array: np.ndarray) -> bytes:
 def _store_files() -> _Files:
     axis = np.linspace(22, 23, 16)
     rain = np.zeros((4, 16, 16), np.float32)
-    arrays = {
+    arrays: dict[str, np.ndarray] = {
         "fine_y": axis[::-1].copy(),
         "fine_x": axis,
         "coarse_y": axis[::-5].copy(),

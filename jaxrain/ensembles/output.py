@@ -9,8 +9,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from jaxrain.grids.regrid import bilinear_matrix
+from jaxrain.pairs.bending import RAIN_CHANNEL
 from jaxrain.pairs.cases import Case
-from jaxrain.pairs.scaling import RAIN_CHANNEL
 from jaxrain.weather.projections import with_mapping
 
 

@@ -141,7 +141,7 @@ def _make_store(
     tallies = tally_hours(store, config, run, survey)
     manifest["statistics"] = training_statistics(store, config, tallies["train"])
     manifest["statistics"]["target"]["test_share_beyond"] = share_beyond(store, config, "test", run)
-    found = write_report(store, config, pairing, tallies, survey)
+    found = write_report(store, config, pairing, tallies, survey, run)
     save_json(path / "manifest.json", manifest)
     drop_other_arrays(path, manifest)
     say(audit_table(found))

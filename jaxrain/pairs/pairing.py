@@ -111,7 +111,7 @@ def pair(config: DataConfig, read: Sequence[Read], load_grid: Callable[[Source],
             _place_hour(config, area, time, places[time], coarse, pairing)
         if area.hours:
             pairing.areas.append(area)
-    _check_hours(pairing, coarse, bool(config.coarsen))
+    _check_hours(pairing, coarse, config)
     alone = {time: place for places in coarse.values() for time, place in places.items()}
     pairing.left_out += [
         (time, alone[time].source.name, NO_FINE_RAIN) for time in sorted(set(alone) - rainy)
@@ -248,7 +248,7 @@ def _place_hour(
 
 
 def _check_hours(
-    pairing: Pairing, coarse: dict[str, dict[np.datetime64, Place]], coarsened: bool
+    pairing: Pairing, coarse: dict[str, dict[np.datetime64, Place]], config: DataConfig
 ) -> None:
     found = Counter(hour.split for area in pairing.areas for hour in area.hours)
     if found["train"]:
@@ -258,9 +258,10 @@ def _check_hours(
         hour.time for area in pairing.areas for hour in area.hours
     )
     said = f"the fine hours run from {times[0]} to {times[-1]}"
-    if not coarsened:
+    if not config.coarsen:
         every = sorted({time for places in coarse.values() for time in places})
         said += f", the predictors' from {every[0]} to {every[-1]}" if every else ""
     said += "".join(f"; {count} left out: {reason}" for reason, count in reasons.most_common(3))
-    what = "no hour pairs" if not found else "no hour is for training"
+    asked = ", ".join(each.period or each.files for each in config.splits.train)
+    what = "no hour pairs" if not found else f"no hour is for training (data.splits.train: {asked})"
     raise InputError(f"{what}: {said}; check data.splits, and that both sides cover the same hours")

@@ -141,7 +141,7 @@ def _look(file: tuple[Role, Path], config: DataConfig, aside: DataConfig) -> _Lo
 def _moments(dataset: xr.Dataset, config: DataConfig) -> dict[str, list[Moments]]:
     found: dict[str, list[Moments]] = {}
     for name, array in dataset.data_vars.items():
-        for hour in range(array.sizes["time"]):
+        for hour in range(array.sizes.get("time", 0)):  # a grid mapping has no hours
             values = array[hour].values
             if on_levels(str(name)):
                 for level, field in zip(config.levels, values, strict=True):

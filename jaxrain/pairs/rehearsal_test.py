@@ -12,6 +12,8 @@ from jaxrain.pairs.recipe import Selection, Splits
 from jaxrain.pairs.rehearsal import rehearse
 from jaxrain.pairs.workers import PrepareConfig
 
+ALL = Selection(files="*")
+
 
 def _said(config, **options) -> str:
     lines = []
@@ -33,6 +35,24 @@ def test_it_says_what_the_real_run_finds_and_writes_nothing(world):
     assert "fine_rain mm" in said
     assert "fine rain, tp: sums of one hour" in said
     assert re.search(r"would take     about \d+\.\d minutes", said)
+
+
+def test_a_grid_mapping_is_no_field(world):
+    times = hours(0, 2)
+    rain = np.random.default_rng(0).gamma(0.3, 4.0, (len(times), 12, 12)).astype(np.float32)
+    fields = {
+        "precip": (("time", "y", "x"), rain, {"units": "mm", "grid_mapping": "crs"}),
+        "crs": ((), 0, {"grid_mapping_name": "polar_stereographic"}),
+    }
+    axes = {"time": times, "y": np.arange(12.0)[::-1], "x": np.arange(12.0)}
+    folder = world.root / "fine"
+    folder.mkdir(parents=True, exist_ok=True)
+    dataset = xr.Dataset(fields, axes)
+    for axis in ("y", "x"):
+        dataset[axis].attrs["units"] = "km"
+    dataset.to_netcdf(folder / "radar.nc")
+    said = _said(world.config(coarsen=4, variables=["tp"], levels=[], splits=Splits(train=[ALL])))
+    assert "12 x 12 points" in said
 
 
 def test_the_bytes_it_tells_are_those_that_are_written(world):

@@ -13,17 +13,15 @@ with std = 1 unless the target is standardized. Everything here is traceable by 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from types import ModuleType
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrain.pairs.bending import RAIN_CHANNEL, bend_rain
 from jaxrain.pairs.recipe import DataConfig
 from jaxrain.weather.variables import VARIABLES
-
-RAIN_CHANNEL = "tp"
 
 # Keeps a channel that never varies (a sea-level constant, a dry month) from dividing by zero.
 _SMALLEST_RANGE = 1e-6
@@ -127,7 +125,7 @@ def decode_predictors(scaling: Scaling, scaled: jax.Array) -> jax.Array:
 
 def encode_rain(scaling: Scaling, mm: jax.Array) -> jax.Array:
     """Rain in mm -> [0, 1] over the training hours; any shape."""
-    bend = bend_rain(scaling.bend, scaling.scale_mm)
+    bend = bend_rain(scaling.bend, scaling.scale_mm, jnp)
     low, span = _rain_range(scaling)
     return (bend(mm) - low) / span
 
@@ -160,21 +158,6 @@ def decode_target(scaling: Scaling, x0: jax.Array, coarse_mm: jax.Array) -> jax.
 def target_bounds(scaling: Scaling) -> tuple[float, float]:
     """The range of x0 over the training hours: (-1, 1), over the standard deviation if any."""
     return -1.0 / scaling.target_std, 1.0 / scaling.target_std
-
-
-def bend_rain(bend: str, scale_mm: float, xp: ModuleType = jnp) -> Callable[[Any], Any]:
-    """The function g that rain goes through before it is scaled.
-
-    Args:
-      bend: 'linear', 'sqrt' or 'log1p'.
-      scale_mm: scale of log1p, mm.
-      xp: jax.numpy or numpy.
-    """
-    return {
-        "linear": lambda mm: mm,
-        "sqrt": lambda mm: xp.sqrt(xp.maximum(mm, 0.0)),
-        "log1p": lambda mm: xp.log1p(xp.maximum(mm, 0.0) / scale_mm),
-    }[bend]
 
 
 def _unbend(bend: str, scale_mm: float) -> Callable[[jax.Array], jax.Array]:

@@ -182,7 +182,10 @@ def canonical_reader() -> Iterator[ReadHour]:
             if len(opened) == _OPEN_FILES:
                 opened.pop(next(iter(opened))).close()
             opened[path] = netCDF4.Dataset(path)
-        return np.ma.filled(opened[path][variable][index], np.nan)
+            opened[path].set_auto_maskandscale(False)
+        array = opened[path][variable]
+        values = array[index]
+        return np.where(values == array.get_fill_value(), np.float32(np.nan), values)
 
     try:
         yield read

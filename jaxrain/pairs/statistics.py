@@ -9,9 +9,9 @@ import numpy as np
 
 from jaxrain.errors import InputError
 from jaxrain.pairs.audit.survey import Survey
+from jaxrain.pairs.bending import RAIN_CHANNEL, bend_rain
 from jaxrain.pairs.interpolation import Matrices, interpolation_matrices
 from jaxrain.pairs.recipe import SPLITS, DataConfig
-from jaxrain.pairs.scaling import RAIN_CHANNEL, bend_rain
 from jaxrain.pairs.store import Area, Store
 from jaxrain.pairs.workers import Run, in_this_process
 

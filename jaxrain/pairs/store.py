@@ -20,7 +20,7 @@ import functools
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,9 +29,11 @@ from jaxrain.errors import InputError
 from jaxrain.grids.grid import Grid
 from jaxrain.pairs.manifest import parse_manifest
 from jaxrain.pairs.recipe import ARRAY_KEYS, BESIDE_KEYS, STATISTICS_KEYS, DataConfig
-from jaxrain.pairs.scaling import Scaling
 from jaxrain.pairs.surroundings import StaticMap
 from jaxrain.whole import whole_file
+
+if TYPE_CHECKING:
+    from jaxrain.pairs.scaling import Scaling
 
 REMEDY = "bring back a copy, or remove the store and run prepare again"
 
@@ -115,8 +117,12 @@ class Store:
         """Names of the C predictors, as 'u850' or 'tp'."""
         return self.manifest["channels"]
 
-    def scaling(self, config: DataConfig) -> Scaling:
+    def scaling(self, config: DataConfig) -> "Scaling":
         """The scaling that the config asks for, from the store's statistics."""
+        from jaxrain.pairs.scaling import (
+            Scaling,  # JAX takes a second that `prepare` can do without
+        )
+
         return Scaling.from_manifest(self.manifest, config)
 
 

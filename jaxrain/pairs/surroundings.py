@@ -17,6 +17,7 @@ from jaxrain.errors import InputError
 from jaxrain.grids.grid import Grid
 from jaxrain.pairs.encodings import encode_position
 from jaxrain.pairs.recipe import DataConfig
+from jaxrain.whole import whole_file
 
 # Keeps a field that never varies from dividing by zero.
 _SMALLEST_RANGE = 1e-6
@@ -56,9 +57,8 @@ class StaticMap:
         if target.exists():
             return
         folder.mkdir(parents=True, exist_ok=True)
-        partial = folder / f".{target.name}.partial"
-        shutil.copyfile(self.path, partial)
-        partial.replace(target)
+        with whole_file(target) as partial:
+            shutil.copyfile(self.path, partial)
 
 
 def condition_channels(config: DataConfig, predictors: int) -> int:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing import forkserver
 from multiprocessing.connection import wait
 from typing import Protocol, TypeVar
 
@@ -19,6 +20,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from jaxrain.errors import InputError
+from jaxrain.weather.guard import read_here
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
@@ -127,13 +129,13 @@ def _one_by_one(
     pieces: Sequence[Piece],
     names: Sequence[str],
 ) -> Iterator[Result]:
-    """Results of pieces that each have a fresh process.
+    """Results of pieces that each have a fresh process, and their reader another.
 
     Raises:
       InputError: the process of one of them died; names the piece.
     """
     for piece, name in zip(pieces, names, strict=True):
-        with _pool(1) as pool:
+        with _pool(1, suspect=True) as pool:
             try:
                 yield pool.submit(work, piece).result()
             except BrokenProcessPool:
@@ -148,17 +150,36 @@ def _died(name: str) -> str:
     )
 
 
-def _pool(count: int) -> ProcessPoolExecutor:
+def expect_work() -> None:
+    """Has what workers need imported by the process that they are forked from, meanwhile.
+
+    It need not be called; who knows early that there will be work saves the wait for it.
+    """
+    # xarray imports dask's arrays at the first variable, which takes a second; the pictures of the
+    # audit need the last.
+    multiprocessing.get_context("forkserver").set_forkserver_preload(
+        [
+            "jaxrain.pairs.build",
+            "dask.array",
+            "matplotlib.figure",
+            "matplotlib.backends.backend_agg",
+        ]
+    )
+    forkserver.ensure_running()
+
+
+def _pool(count: int, *, suspect: bool = False) -> ProcessPoolExecutor:
     # Forked from a process that has imported all and done nothing: quick, and without the threads
     # that make a fork of our own process unsafe.
+    expect_work()
     context = multiprocessing.get_context("forkserver")
-    # xarray imports dask's arrays at the first variable, which takes a second.
-    context.set_forkserver_preload(["jaxrain.pairs.build", "dask.array"])
-    return ProcessPoolExecutor(count, mp_context=context, initializer=_begin)
+    return ProcessPoolExecutor(count, mp_context=context, initializer=_begin, initargs=(suspect,))
 
 
-def _begin() -> None:
+def _begin(suspect: bool) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the command, which ends us
+    if not suspect:
+        read_here()  # a process that dies is noticed here, and its pieces are tried again
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

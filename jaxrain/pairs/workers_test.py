@@ -8,6 +8,7 @@ from jaxrain.errors import InputError
 from jaxrain.pairs.build import prepare
 from jaxrain.pairs.conftest import contents
 from jaxrain.pairs.workers import PrepareConfig, worker_count, workforce
+from jaxrain.weather.guard import guarded
 
 
 def quiet(line):
@@ -65,6 +66,37 @@ def test_a_crash_in_a_c_library_is_one_line_that_names_the_file():
         list(run(_crash_on_3, range(9), _names(9)))
     assert str(caught.value).startswith("file3.grib: the process that worked on it died")
     assert "\n" not in str(caught.value)
+
+
+def _reads_here(path):
+    return guarded(_process, path) == os.getpid()
+
+
+def _process(path):
+    print("as C libraries do")
+    return os.getpid()
+
+
+def _reads_badly(path):
+    return guarded(_abort, path)
+
+
+def _abort(path):
+    if path.name == "file3.grib":
+        os.abort()
+    return path.name
+
+
+def test_workers_read_without_a_second_process_and_a_bad_file_is_told_by_the_guard(tmp_path):
+    files = [tmp_path / name for name in _names(5)]
+    with workforce(PrepareConfig(workers=2)) as run:
+        assert all(run(_reads_here, files, _names(5)))
+        with pytest.raises(InputError) as caught:
+            list(run(_reads_badly, files, _names(5)))
+    assert str(caught.value) == (
+        f"{files[3]}: cannot be read: the library that decodes it broke down (exit status -6); "
+        "fetch the file again"
+    )
 
 
 def test_a_process_that_was_killed_for_other_reasons_costs_nothing(tmp_path):

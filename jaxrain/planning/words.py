@@ -95,8 +95,8 @@ def _table(config: Config, outlook: Outlook, epoch: Epoch | None) -> Iterator[st
         f"each device keeps its {outlook.per_device:g} patch(es); all devices see the same "
         f"{_count(patches)} patches"
     )
-    columns = ("devices", "batch", "step [ms]", "network", "efficiency", "patches/s", "steps")
-    columns = (*columns, "days", "epochs/day")
+    columns = ["devices", "batch", "step [ms]", "network", "efficiency", "patches/s", "steps"]
+    columns += ["days", "epochs/day"]
     yield f"| {' | '.join(columns)} |"
     yield "| --: " * len(columns) + "|"
     for row in outlook.rows:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
@@ -89,6 +90,37 @@ def test_canonical_files_satisfy_the_checker(tmp_path, shared_data):
         assert _complaints(write_netcdf(dataset, tmp_path / name)) == []
 
 
+def test_what_xarray_would_write_comes_back_alike(tmp_path):
+    for name, dataset in (("flat.nc", _ensemble()), ("projected.nc", _projected())):
+        with_conventions(dataset).to_netcdf(tmp_path / "by_xarray.nc")
+        written = write_netcdf(dataset, tmp_path / name)
+        with xr.open_dataset(written) as ours, xr.open_dataset(tmp_path / "by_xarray.nc") as theirs:
+            assert set(ours.coords) == {*theirs.coords, "time_bnds"}
+            assert set(ours.data_vars) == set(theirs.data_vars)
+            xr.testing.assert_equal(ours.drop_vars("time_bnds"), theirs)
+            for variable in theirs.variables:
+                ours[variable].attrs.pop("bounds", None)
+                assert ours[variable].attrs == theirs[variable].attrs
+
+
+def test_lazy_fields_are_written_as_those_in_memory(tmp_path):
+    lazy = _ensemble()
+    lazy = lazy.assign({name: lazy[name].chunk(time=1) for name in lazy.data_vars})
+    write_netcdf(lazy, tmp_path / "lazy.nc")
+    write_netcdf(lazy.load(), tmp_path / "loaded.nc")
+    assert (tmp_path / "lazy.nc").read_bytes() == (tmp_path / "loaded.nc").read_bytes()
+
+
+def test_small_fields_share_a_chunk_and_large_ones_do_not(tmp_path):
+    def chunks(size):
+        path = write_netcdf(_ensemble(size), tmp_path / "a.nc", overwrite=True)
+        with netCDF4.Dataset(path) as file:
+            return file["precipitation"].chunking()
+
+    assert chunks(6) == [3, 2, 6, 7]
+    assert chunks(150) == [1, 1, 150, 151]
+
+
 def test_one_group_a_case(tmp_path):
     cases = {"north": _ensemble(5), "south": _ensemble(6)}
     path = write_netcdf(cases, tmp_path / "a.nc", attributes={"seed": 3, "title": "two cases"})
@@ -142,14 +174,14 @@ def test_existing_file_needs_overwrite(tmp_path):
 @pytest.mark.parametrize("said", [RuntimeError("NetCDF: HDF error"), OSError(-101, "HDF error")])
 def test_full_disk_is_called_so_and_nothing_is_left(tmp_path, monkeypatch, said):
     # HDF5 hides the reason; the disk is as full when it is asked again.
-    def fails(self, path, **_):
+    def fails(path, _):
         path.write_bytes(b"half a file")
         raise said
 
     def full(_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(xr.Dataset, "to_netcdf", fails)
+    monkeypatch.setattr(netCDF4, "Dataset", fails)
     with pytest.raises(type(said)):
         write_netcdf(_ensemble(), tmp_path / "a.nc")
     monkeypatch.setattr(os, "fsync", full)

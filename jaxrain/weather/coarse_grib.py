@@ -159,6 +159,8 @@ def _check_field(header: Header, grid: dict[str, np.ndarray], name: str, where: 
         )
     for axis, ours in grid.items():
         theirs = getattr(header, axis)
+        if ours is theirs:
+            continue
         if ours.shape != theirs.shape or np.abs(ours - theirs).max() > 1e-4:
             raise InputError(
                 f"{where}: {name} is on another grid ({len(header.latitude)} x "

@@ -16,6 +16,7 @@ import eccodes
 import numpy as np
 
 from jaxrain.weather.synthetic import LEVELS, Domain, Hour, make_domain, simulate
+from jaxrain.whole import whole_file
 
 _PARAMETERS = {"u": 131, "v": 132, "t": 130, "r": 157, "z": 129, "tp": 228}  # ECMWF table 128
 _START = np.datetime64("2022-06-01T00", "h")
@@ -264,9 +265,5 @@ def _write_rain(
 
 
 def _write(path: Path, content: bytes) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    try:
+    with whole_file(path) as partial:
         partial.write_bytes(content)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -66,7 +66,9 @@ def _timed(
             f"{path}: says no time, neither in the file nor in its name; add a time coordinate"
         )
     if name is None or (name.valid is None and known):
-        return dataset.assign_coords(time=times - ahead).assign_attrs(time_source="file")
+        if ahead:
+            dataset = dataset.assign_coords(time=times - ahead)
+        return dataset.assign_attrs(time_source="file")
     local = name.hour.astype("datetime64[ns]")
     if times.size != 1:
         raise InputError(f"{path}: holds {times.size} hours, its name speaks of one")
@@ -82,4 +84,6 @@ def _timed(
             "rename the file or exclude it"
         )
     source = "produced" if name.valid is None else "name"
-    return dataset.assign_coords(time=np.array([local - ahead])).assign_attrs(time_source=source)
+    if times[0] != local - ahead:
+        dataset = dataset.assign_coords(time=np.array([local - ahead]))
+    return dataset.assign_attrs(time_source=source)

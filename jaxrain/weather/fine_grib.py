@@ -5,6 +5,7 @@ ecCodes has no name for the parameters of local tables: both CMPA's (centre 38) 
 """
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -22,6 +23,20 @@ _BEIJING = ("babj", "38")  # ecCodes' name of centre 38, and its number
 _MRMS = (209, 6)
 _MRMS_RATE, _MRMS_SUMS = 1, range(2, 44)
 _MRMS_HOURS = (1, 3, 6, 12, 24, 48, 72)
+
+
+class _Cut(NamedTuple):
+    """What a region takes of a grid, upright: rows and columns of the field, and the axes."""
+
+    rows: slice | np.ndarray
+    columns: slice | np.ndarray
+    latitude: np.ndarray
+    longitude: np.ndarray
+
+
+# By axes and box: thousands of files are on one grid.
+_cuts: dict[tuple[bytes, bytes, tuple[float, ...] | None], _Cut] = {}
+_GRIDS = 8  # that are remembered
 
 
 def read_grib(path: Path, variable: str | None, region: Box | None) -> xr.Dataset:
@@ -55,20 +70,47 @@ def read_grib(path: Path, variable: str | None, region: Box | None) -> xr.Datase
         units = header.units
     parts = [hours[time] for time in sorted(hours)]
     _check_one_grid(parts, path)
-    stacked = xr.concat(parts, dim="time", join="override", combine_attrs="override")
+    stacked = parts[0]
+    if len(parts) > 1:
+        stacked = xr.concat(parts, dim="time", join="override", combine_attrs="override")
     return stacked.assign_attrs(file_units=units)
 
 
 def _hour(path: Path, header: Header, region: Box | None, where: str) -> xr.Dataset:
-    field = xr.Dataset(
-        {"rain": (("latitude", "longitude"), decode(path, header))},
-        {"latitude": header.latitude, "longitude": header.longitude},
-    )
+    cut = _cut(header, region, path, where)
     # Cropped before anything else: in whole-China fields each step more would be a copy of 336 MB.
-    boxed = crop(upright(field, where), region, str(path))
-    values = to_canonical("rain", boxed["rain"].values, header.units, where)
-    axes = {axis: (axis, boxed[axis].values) for axis in ("latitude", "longitude")}
+    boxed = decode(path, header)[cut.rows][:, cut.columns]
+    values = to_canonical("rain", boxed, header.units, where)
+    axes = {"latitude": ("latitude", cut.latitude), "longitude": ("longitude", cut.longitude)}
     return fine_dataset(values[None], np.array([header.valid]), axes, ("latitude", "longitude"))
+
+
+def _cut(header: Header, region: Box | None, path: Path, where: str) -> _Cut:
+    box = (region.north, region.south, region.west, region.east) if region else None
+    key = header.latitude.tobytes(), header.longitude.tobytes(), box
+    if key not in _cuts:
+        axes = {"latitude": header.latitude, "longitude": header.longitude}
+        counted = {
+            "row": ("latitude", np.arange(len(header.latitude))),
+            "column": ("longitude", np.arange(len(header.longitude))),
+        }
+        left = crop(upright(xr.Dataset(counted, axes), where), region, str(path))
+        if len(_cuts) >= _GRIDS:
+            _cuts.clear()
+        _cuts[key] = _Cut(
+            rows=_as_slice(left["row"].values),
+            columns=_as_slice(left["column"].values),
+            latitude=left["latitude"].values,
+            longitude=left["longitude"].values,
+        )
+    return _cuts[key]
+
+
+def _as_slice(indices: np.ndarray) -> slice | np.ndarray:
+    """The same points, without a copy where they are neighbours."""
+    if len(indices) < 2 or not (np.diff(indices) == 1).all():
+        return indices
+    return slice(int(indices[0]), int(indices[-1]) + 1)
 
 
 def _check_hour(header: Header, where: str, *, cmpa: bool) -> None:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TypeVar
@@ -11,14 +11,17 @@ import eccodes
 import numpy as np
 
 from jaxrain.errors import InputError
+from jaxrain.weather.grib_kinds import signature
 from jaxrain.weather.grib_messages import each_message
-from jaxrain.weather.parameters import name_and_units
+from jaxrain.weather.simple_packing import packed
 
 _Result = TypeVar("_Result")
 _LARGEST_SIDE = 100_000  # points; what damaged headers say beyond this would fill the memory
 _STEP = re.compile(r"(-?\d+)([smhD]?)(?:-(-?\d+)([smhD]?))?")
 _DATE, _TIME = re.compile(r"\d{8}"), re.compile(r"\d{4}")
 _STEP_HOURS = {"s": 1 / 3600, "m": 1 / 60, "h": 1.0, "": 1.0, "D": 24.0}
+_LARGEST = 1e30  # of a value; beyond lies what stands for a missing one
+_KINDS = 4096  # that are remembered; a file of ERA5 has some dozens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +72,9 @@ class Header:
     message: bytes
 
 
+_of_kind: dict[tuple[bytes | int, ...], Header] = {}  # the first header of each kind
+
+
 def read_headers(path: Path) -> list[Header]:
     """All that `each_header` yields; the whole file lies in memory then."""
     return list(each_header(path))
@@ -82,7 +88,18 @@ def each_header(path: Path) -> Iterator[Header]:
         ecCodes refuses a message; names the message.
     """
     for number, message in each_message(path):
-        yield _with_handle(path, number, message, partial(_header, path, number, message))
+        signed = signature(message)
+        known = _of_kind.get(signed.kind) if signed else None
+        if signed and known:
+            valid = signed.base + (known.valid - known.base)
+            yield replace(known, number=number, base=signed.base, valid=valid, message=message)
+            continue
+        header = _with_handle(path, number, message, partial(_header, path, number, message))
+        if signed and signed.base == header.base:
+            if len(_of_kind) >= _KINDS:
+                _of_kind.clear()
+            _of_kind[signed.kind] = replace(header, message=b"")
+        yield header
 
 
 def decode(path: Path, header: Header) -> np.ndarray:
@@ -94,7 +111,20 @@ def decode(path: Path, header: Header) -> np.ndarray:
     Raises:
       InputError: ecCodes refuses the message; names it.
     """
-    return _with_handle(path, header.number, header.message, _values)
+    shape = len(header.latitude), len(header.longitude)
+    field = packed(header.message, shape[0] * shape[1])
+    if field is not None and field.form in _agreed:
+        values = field.values().reshape(shape)
+        if (largest := max(values.max(), -values.min())) > _LARGEST:
+            raise _unreadable(path, header.number, f"values up to {largest:.0e}")
+        return values
+    values = _with_handle(path, header.number, header.message, _values)
+    if field is not None and np.array_equal(field.values().reshape(shape), values):
+        _agreed.add(field.form)
+    return values
+
+
+_agreed: set[tuple[int, ...]] = set()  # forms of simple packing that we unpack as ecCodes does
 
 
 def _with_handle(
@@ -108,9 +138,11 @@ def _with_handle(
         finally:
             eccodes.codes_release(handle)
     except (eccodes.CodesInternalError, ValueError, OverflowError) as error:
-        raise InputError(
-            f"{path}: message {number} cannot be read: {error}; fetch the file again"
-        ) from error
+        raise _unreadable(path, number, error) from error
+
+
+def _unreadable(path: Path, number: int, why: object) -> InputError:
+    return InputError(f"{path}: message {number} cannot be read: {why}; fetch the file again")
 
 
 def _header(path: Path, number: int, message: bytes, handle: int) -> Header:
@@ -131,12 +163,11 @@ def _header(path: Path, number: int, message: bytes, handle: int) -> Header:
         level_type, level = "isobaricInhPa", level / 100.0
     start, end = step_range(get("stepRange", "0"))
     latitude, longitude = _axes(*_grid(handle))
-    name, units = name_and_units(message, handle)
     return Header(
         number=number,
         edition=int(get("edition")),
-        name=name,
-        units=units,
+        name=get("shortName", "unknown"),
+        units=get("units", "unknown"),
         centre=get("centre"),
         mars_class=get("marsClass"),
         stream=get("marsStream"),
@@ -203,24 +234,24 @@ def _axes(
 
 
 def _values(handle: int) -> np.ndarray:
-    rows, columns = eccodes.codes_get(handle, "Nj"), eccodes.codes_get(handle, "Ni")
-    missing = -1e30
-    eccodes.codes_set(handle, "missingValue", missing)
+    rows, columns = eccodes.codes_get_long(handle, "Nj"), eccodes.codes_get_long(handle, "Ni")
+    missing = -_LARGEST
+    eccodes.codes_set_double(handle, "missingValue", missing)
     size = eccodes.codes_get_size(handle, "values")
     if size != rows * columns:
         raise ValueError(f"{size} values for {rows} x {columns} points")
     flat = eccodes.codes_get_values(handle)
     largest = max(flat.max(), -flat.min())  # no copy: a whole-China field has 336 MB
-    if largest > -missing:
+    if largest > _LARGEST:
         raise ValueError(f"values up to {largest:.0e}")
-    by_column = bool(eccodes.codes_get(handle, "jPointsAreConsecutive"))
+    by_column = bool(eccodes.codes_get_long(handle, "jPointsAreConsecutive"))
     values = flat.reshape((columns, rows) if by_column else (rows, columns))
-    if eccodes.codes_get(handle, "alternativeRowScanning"):
+    if eccodes.codes_get_long(handle, "alternativeRowScanning"):
         # ecCodes leaves these rows (columns, where they come first) as they were sent.
         values = values.copy()
         values[1::2] = values[1::2, ::-1]
     if by_column:
         values = values.T
-    if eccodes.codes_get(handle, "bitmapPresent"):
+    if eccodes.codes_get_long(handle, "bitmapPresent"):
         values[values == missing] = np.nan
     return values

@@ -3,7 +3,7 @@
 ecCodes ends the process where an assertion of its own fails, OpenJPEG may write past its memory,
 and HDF5 may follow a damaged file in circles: nothing that Python could catch. One process is
 started when it is first needed, reads file after file, and is started anew after a file that ended
-it.
+it. A process that may itself be lost reads without a second one.
 """
 
 import atexit
@@ -30,6 +30,7 @@ _LENGTH_BYTES = 8
 
 _lock = threading.Lock()
 _workers: dict[int, subprocess.Popen[bytes]] = {}  # by the process that started it
+_expendable: set[int] = set()  # processes that may be lost
 
 
 def guarded(reader: Callable[..., _Result], path: str | Path, **keys: Any) -> _Result:
@@ -48,6 +49,8 @@ def guarded(reader: Callable[..., _Result], path: str | Path, **keys: Any) -> _R
         file of its size does.
       Exception: whatever else the reader raises.
     """
+    if os.getpid() in _expendable:
+        return _within_limits(reader, path, keys)
     with _lock:
         worker = _worker()
         try:
@@ -70,12 +73,21 @@ def guarded(reader: Callable[..., _Result], path: str | Path, **keys: Any) -> _R
     return result
 
 
+def read_here() -> None:
+    """Says that this process may be lost, so that `guarded` reads in it.
+
+    A file that ends it has to be noticed by whoever gave it work, and named with its help or by
+    another try in a process that has not said so. Limits on CPU time hold here as well.
+    """
+    sys.stdout, sys.stderr = (os.fdopen(os.dup(stream), "w", buffering=1) for stream in (1, 2))
+    _silence()
+    _expendable.add(os.getpid())
+
+
 def serve() -> None:
     """What the process for readers does: reads what it is told on stdin, answers on stdout."""
     answers = os.fdopen(os.dup(1), "wb")
-    with Path(os.devnull).open("w") as nowhere:
-        for printed in (1, 2):  # by the C libraries; what matters comes as an exception
-            os.dup2(nowhere.fileno(), printed)
+    _silence()
     records: list[logging.LogRecord] = []
     logging.basicConfig(level=logging.INFO, handlers=[_Kept(records)])
     while True:
@@ -87,22 +99,38 @@ def serve() -> None:
         error: Exception | None = None
         try:
             reader, path, keys = pickle.loads(packed)
-            # Counts CPU time, so that a busy machine is no reason; its signal ends C code too.
-            size = Path(path).stat().st_size if Path(path).exists() else 0
-            signal.setitimer(signal.ITIMER_PROF, _LIMIT_S + _LIMIT_S_PER_MB * size / 1e6)
-            result = reader(path, **keys)
-        except MemoryError:
-            error = InputError(
-                f"{path}: asks for more memory than there is: its header may be damaged; fetch the "
-                "file again"
-            )
+            result = _within_limits(reader, path, keys)
         except Exception as raised:
             error = raised
             if not isinstance(raised, InputError):
                 raised.add_note(f"In the process for readers:\n{traceback.format_exc()}")
-        signal.setitimer(signal.ITIMER_PROF, 0)
         _send(answers, (result, error, _sendable(records)))
         records.clear()
+
+
+def _within_limits(
+    reader: Callable[..., _Result], path: str | Path, keys: dict[str, Any]
+) -> _Result:
+    """Runs a reader; the process ends where it takes too long."""
+    # Counts CPU time, so that a busy machine is no reason; its signal ends C code too.
+    size = Path(path).stat().st_size if Path(path).exists() else 0
+    signal.setitimer(signal.ITIMER_PROF, _LIMIT_S + _LIMIT_S_PER_MB * size / 1e6)
+    try:
+        return reader(path, **keys)
+    except MemoryError:
+        raise InputError(
+            f"{path}: asks for more memory than there is: its header may be damaged; fetch the "
+            "file again"
+        ) from None
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def _silence() -> None:
+    """Sends what the C libraries print nowhere; what matters comes as an exception."""
+    with Path(os.devnull).open("w") as nowhere:
+        for printed in (1, 2):
+            os.dup2(nowhere.fileno(), printed)
 
 
 class _Kept(logging.Handler):

@@ -3,7 +3,7 @@
 from typing import Any
 
 from jaxrain.pairs.audit.lag import lag_hint
-from jaxrain.pairs.scaling import RAIN_CHANNEL
+from jaxrain.pairs.bending import RAIN_CHANNEL
 
 # Of the test points, beyond what training has seen; of a predictor's points, missing.
 _MUCH_BEYOND, _MUCH_MISSING = 1e-3, 1e-3

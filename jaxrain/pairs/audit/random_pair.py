@@ -7,8 +7,8 @@ import numpy as np
 from jaxrain.grids.grid import Grid
 from jaxrain.grids.regrid import block_axis, block_mean
 from jaxrain.pairs.audit.survey import Gaps
+from jaxrain.pairs.bending import RAIN_CHANNEL
 from jaxrain.pairs.interpolation import interpolate, interpolation_matrices
-from jaxrain.pairs.scaling import RAIN_CHANNEL
 from jaxrain.pairs.store import Area, Store
 from jaxrain.weather.variables import split_channel
 

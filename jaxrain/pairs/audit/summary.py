@@ -11,9 +11,9 @@ from jaxrain.pairs.audit.doubts import find_warnings
 from jaxrain.pairs.audit.lag import compare_rain
 from jaxrain.pairs.audit.random_pair import SEED, choose
 from jaxrain.pairs.audit.survey import Survey
+from jaxrain.pairs.bending import RAIN_CHANNEL
 from jaxrain.pairs.pairing import Pairing
 from jaxrain.pairs.recipe import SPLITS, DataConfig
-from jaxrain.pairs.scaling import RAIN_CHANNEL
 from jaxrain.pairs.statistics import Tally, merge
 from jaxrain.pairs.store import Store
 from jaxrain.weather.variables import plausible_range

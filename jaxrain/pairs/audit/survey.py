@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxrain.grids.regrid import nearest_matrix
+from jaxrain.pairs.bending import RAIN_CHANNEL
 from jaxrain.pairs.recipe import SPLITS, DataConfig
-from jaxrain.pairs.scaling import RAIN_CHANNEL
 from jaxrain.pairs.store import Area
 
 # Amounts are counted to a hundredth of a millimetre, which is finer than any product; the last
