@@ -62,7 +62,9 @@ def _forward(
 def _backward(
     groups: int, swish: bool, residuals: tuple[Array, ...], dy: Array
 ) -> tuple[Array, Array, Array]:
-    x, scale, bias, mean, rstd = residuals
+    # The barrier keeps the compiler from merging this with the forward pass, which would hold the
+    # sigmoids from there to here: an array as large as x, for what one pass computes again.
+    x, scale, bias, mean, rstd, dy = jax.lax.optimization_barrier((*residuals, dy))
     wide = x.astype(mean.dtype)
     dz = dy.astype(mean.dtype)
     if swish:
@@ -70,7 +72,10 @@ def _backward(
         sigmoid = jax.nn.sigmoid(z)
         dz = dz * (sigmoid * (1 + z * (1 - sigmoid)))
     sum_dz = jnp.sum(dz, (1, 2))  # [B, C]
-    sum_dz_xhat = jnp.sum(dz * (wide - mean[:, None, None]), (1, 2)) * rstd
+    sum_dz_x = jnp.sum(dz * (wide - mean[:, None, None]), (1, 2))
+    # Else XLA would sum all of dz once more for the gradients of scale and bias.
+    sum_dz, sum_dz_x = jax.lax.optimization_barrier((sum_dz, sum_dz_x))
+    sum_dz_xhat = sum_dz_x * rstd
     pixels = x.shape[1] * x.shape[2]
     # dx = rstd * (g - <g> - xhat <g xhat>), g = scale * dz, <.> the mean over a group.
     mean_g = _group_mean(scale * sum_dz, groups) / pixels
@@ -94,7 +99,10 @@ def _group_mean(per_channel: Array, groups: int) -> Array:
     """[B, C] to the mean of each channel's group, repeated, [B, C]."""
     batch, channels = per_channel.shape
     means = jnp.mean(per_channel.reshape(batch, groups, -1), -1)
-    return jnp.repeat(means, channels // groups, axis=1)
+    # By a product with zeros and ones, exact: a plain repeat would be fused into the loops over
+    # pixels, where finding each channel's group takes longer than all the rest.
+    members = jnp.repeat(jnp.eye(groups, dtype=means.dtype), channels // groups, axis=1)
+    return jnp.matmul(means, members, precision=jax.lax.Precision.HIGHEST)
 
 
 _group_norm.defvjp(_forward, _backward)

@@ -1,3 +1,5 @@
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -79,3 +81,16 @@ def test_bfloat16_has_statistics_in_float32():
 def test_groups_must_divide_channels():
     with pytest.raises(ValueError, match="8 channels cannot be split into 3"):
         group_norm(*numbers(dtype=np.float32), 3)
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="XLA's choices on GPUs are others")
+def test_there_and_back_writes_three_arrays_as_large_as_its_input():
+    def there_and_back(x, scale, bias, dy):
+        y, pull = jax.vjp(lambda *args: group_norm(*args, 8, True), x, scale, bias)
+        return y, pull(dy)
+
+    x, scale = jnp.ones((4, 32, 32, 32)), jnp.ones(32)
+    program = jax.jit(there_and_back).lower(x, scale, scale, x).compile().as_text()
+    entry = program[program.index("ENTRY") :]
+    # The result, its gradient after the swish, the input's gradient; no sigmoids kept between.
+    assert len(re.findall(r"= f32\[4,32,32,32\]\S* fusion\(", entry)) == 3
