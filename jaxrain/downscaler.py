@@ -21,6 +21,7 @@ from jaxrain.config import Config, config_text, load_config
 from jaxrain.ensembles.canvas import make_downscale
 from jaxrain.ensembles.drawing import Item, canvas_of, draw
 from jaxrain.ensembles.output import case_dataset
+from jaxrain.ensembles.products import parse_products, summarize
 from jaxrain.ensembles.settings import SampleConfig
 from jaxrain.ensembles.sharing import on_each, sampling_mesh
 from jaxrain.errors import InputError
@@ -36,7 +37,7 @@ from jaxrain.weather.cf import with_conventions
 Draw = Callable[[Sequence[Item]], Iterator[tuple[Item, NDArray[np.float32]]]]
 
 # What may differ between two commands that draw the same members.
-_FREE = ("members", "batch")
+_FREE = ("members", "batch", "products", "thresholds_mm")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -90,7 +91,8 @@ class Downscaler:
 
         Returns:
           `precipitation` (member, time, latitude|y, longitude|x) in mm, the sum of the hour that
-          ends at its time, and `coarse_precipitation` where the predictors hold rain.
+          ends at its time, `coarse_precipitation` where the predictors hold rain, and the run's
+          products.
 
         Raises:
           InputError: predictors or settings that the run can't work with.
@@ -104,7 +106,15 @@ class Downscaler:
         items = [Item(hour, member) for hour in range(len(rain)) for member in range(members)]
         for item, field in self.prepare(case, config)(items):
             rain[item] = field
-        result = case_dataset(case, members, lambda hour, member: rain[hour, member])
+        products = parse_products(config.products, config.thresholds_mm)
+        told = [summarize(products, list(of_hour)) for of_hour in rain] if products.layers else []
+        result = case_dataset(
+            case,
+            members,
+            lambda hour, member: rain[hour, member],
+            products,
+            lambda layer, hour: told[hour][layer],
+        )
         return with_conventions(result.assign_attrs(self.attributes(config))).load()
 
     def prepare(self, case: Case, config: SampleConfig) -> Draw:

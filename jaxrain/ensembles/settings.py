@@ -1,9 +1,10 @@
 """The settings of sampling."""
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 from pydantic.dataclasses import dataclass
 
 from jaxrain.diffusion.samplers import SAMPLERS
+from jaxrain.ensembles.products import parse_products
 from jaxrain.errors import InputError
 
 
@@ -27,6 +28,8 @@ class SampleConfig:
       sigma_max: likewise the most, where its chain begins.
       noise_scale: factor on the noise that stochastic samplers inject after the first draw;
         1 is what the sampler's theory asks for.
+      products: written beside the members: mean, maximum, exceedance and quantiles q0 to q100.
+      thresholds_mm: of the exceedance probabilities, increasing [mm].
     """
 
     sampler: str = "ddim"
@@ -40,6 +43,8 @@ class SampleConfig:
     sigma_min: float | None = Field(default=None, gt=0)
     sigma_max: float | None = Field(default=None, gt=0)
     noise_scale: float = Field(default=1.0, ge=0)
+    products: tuple[str, ...] = ("mean", "q10", "q50", "q90", "maximum", "exceedance")
+    thresholds_mm: tuple[float, ...] = (0.1, 1.0, 5.0, 10.0, 20.0)
 
     @field_validator("sampler")
     @classmethod
@@ -47,6 +52,11 @@ class SampleConfig:
         if name not in SAMPLERS:
             raise ValueError(f"unknown sampler '{name}'; there are {', '.join(SAMPLERS)}")
         return name
+
+    @model_validator(mode="after")
+    def _products_are_known(self) -> "SampleConfig":
+        parse_products(self.products, self.thresholds_mm)
+        return self
 
     def tiling(self, patch: int) -> tuple[int, int]:
         """Tile and overlap [pixels] of a network that was trained on patches of edge `patch`.
