@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from jaxrain import __version__
 from jaxrain.config import Config, config_text, load_config
 from jaxrain.ensembles.canvas import make_downscale
+from jaxrain.ensembles.consistency import consistent
 from jaxrain.ensembles.drawing import Item, canvas_of, draw
 from jaxrain.ensembles.output import case_dataset
 from jaxrain.ensembles.products import parse_products, summarize
@@ -121,7 +122,8 @@ class Downscaler:
         """Lays a case's canvas; the result draws items, each with its rain in mm [H, W].
 
         Raises:
-          InputError: the sampler, the tiles or the predictors' grid do not fit.
+          InputError: the sampler, the tiles or the predictors' grid do not fit, or there is no
+            coarse rain to be consistent with.
         """
         mesh = sampling_mesh(len(case.hours) * config.members)
         key = dataclasses.replace(config, members=1, seed=0), mesh
@@ -131,8 +133,8 @@ class Downscaler:
                 self.apply, scaling, self.config.diffusion, config, self.config.data.encodings, mesh
             )
         canvas = canvas_of(case, self.config.data, config)
-        weights = on_each(self.weights, mesh)
-        return partial(draw, self._programs[key], weights, case, canvas, config, mesh=mesh)
+        draws = (self._programs[key], on_each(self.weights, mesh), case, canvas, config)
+        return partial(draw, *draws, mesh=mesh, adjust=consistent(case, config.consistency))
 
     def attributes(self, config: SampleConfig) -> dict[str, Any]:
         """Global attributes that say what made an ensemble."""
@@ -148,6 +150,8 @@ class Downscaler:
             "jaxrain_steps": np.int32(config.steps),
             "jaxrain_eta": config.eta,
             "jaxrain_noise_scale": config.noise_scale,
+            **_lasting(config),
+            **({} if config.consistency == "off" else {"jaxrain_consistency": config.consistency}),
             "jaxrain_seed": str(config.seed),  # beyond int32, which is all that CF knows
             "jaxrain_tile": np.int32(tile),
             "jaxrain_overlap": np.int32(overlap),
@@ -171,6 +175,7 @@ class Downscaler:
             "network": hashlib.sha256(json.dumps(network, sort_keys=True).encode()).hexdigest(),
             "input": _hash_cases(cases),
             **_beside(data, self.manifest),
+            **({"steering wind": _hash_drifts(cases)} if config.noise_correlation else {}),
             **{name: str(value) for name, value in settings.items() if name not in _FREE},
         }
 
@@ -259,6 +264,26 @@ def _beside(data: DataConfig, manifest: dict[str, Any]) -> dict[str, str]:
         "encodings": ", ".join(data.encodings),
     }
     return {name: text for name, text in known.items() if text}
+
+
+def _lasting(config: SampleConfig) -> dict[str, Any]:
+    """What a file says of noise that lasts; nothing where every hour's is its own."""
+    if not config.noise_correlation:
+        return {}
+    return {
+        "jaxrain_noise_correlation": config.noise_correlation,
+        "jaxrain_noise_hours": np.int32(config.noise_hours),
+    }
+
+
+def _hash_drifts(cases: Sequence[Case]) -> str:
+    """Of the wind beyond the hours drawn, which `_hash_cases` does not see."""
+    digest = hashlib.sha256()
+    for case in cases:
+        if case.drift is not None:
+            digest.update(f"{case.name} {case.drift.hours}".encode())
+            digest.update(np.rint(case.drift.pixels).astype(np.int32).tobytes())
+    return digest.hexdigest()
 
 
 def _hash_cases(cases: Sequence[Case]) -> str:

@@ -127,8 +127,11 @@ def write_ensemble(
     )
     from jaxrain.ensembles.products import parse_products, summarize
     from jaxrain.weather.cf import write_netcdf
-    from jaxrain.weather.cf_zarr import write_zarr
+    from jaxrain.weather.cf_zarr import check_replaceable, write_zarr
 
+    zarr = output.suffix == ".zarr"
+    if zarr:
+        check_replaceable(output)
     config = downscaler.config.sample
     programs = [downscaler.prepare(case, config) for case in cases]  # refuses before it writes
     fingerprint = downscaler.fingerprint(cases, config)
@@ -166,7 +169,7 @@ def write_ensemble(
         )
         for number, case in enumerate(cases)
     }
-    write = write_zarr if output.suffix == ".zarr" else write_netcdf
+    write = write_zarr if zarr else write_netcdf
     write(
         contents if len(contents) > 1 else contents[cases[0].name],
         output,

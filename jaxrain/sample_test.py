@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 import warnings
+from dataclasses import replace
 
 import jax
 import netCDF4
@@ -16,6 +17,7 @@ from jaxrain import sample
 from jaxrain.config import load_config, save_config
 from jaxrain.downscaler import load
 from jaxrain.ensembles import parts
+from jaxrain.ensembles.drawing import Item
 from jaxrain.errors import InputError
 from jaxrain.pairs.build import prepare
 from jaxrain.pairs.cases import cases
@@ -224,10 +226,13 @@ def test_an_interrupted_command_goes_on_where_it_was(run, whole, tmp_path, monke
 
 
 @pytest.mark.slow
-def test_kill_9_and_start_again_changes_nothing(run, tmp_path):
+@pytest.mark.parametrize("suffix", ["nc", "zarr"])
+def test_kill_9_and_start_again_changes_nothing(run, tmp_path, suffix):
+    if suffix == "zarr":
+        pytest.importorskip("zarr")
     words = ["--members", "40", "--batch", "1", "--steps", "20"]
     command = [sys.executable, "-m", "jaxrain.sample", str(run), *words, "--output"]
-    straight, killed = tmp_path / "straight.nc", tmp_path / "killed.nc"
+    straight, killed = tmp_path / f"straight.{suffix}", tmp_path / f"killed.{suffix}"
     subprocess.run([*command, str(straight)], check=True)
     process = subprocess.Popen([*command, str(killed)])
     while len(list(parts.parts_folder(killed).glob("*/*.npy"))) < 5:
@@ -238,6 +243,27 @@ def test_kill_9_and_start_again_changes_nothing(run, tmp_path):
     assert not killed.exists()
     subprocess.run([*command, str(killed)], check=True)
     same(straight, killed)
+
+
+def test_the_order_of_work_changes_nothing(run, whole):
+    downscaler = load(run)
+    data, config = downscaler.config.data, replace(downscaler.config.sample, batch=7)
+    (case,) = cases(open_store(data.store, data), data, "test", truth=False)
+    items = [Item(hour, member) for member in (2, 0, 1) for hour in (1, 0)]
+    with xr.open_dataset(whole) as written:
+        expected = written["precipitation"].transpose("time", "member", ...).values
+    for item, rain in downscaler.prepare(case, config)(items):
+        np.testing.assert_allclose(rain, expected[item], atol=1e-3)
+
+
+@pytest.mark.slow
+def test_the_number_of_devices_changes_nothing(run, whole, tmp_path):
+    output = tmp_path / "four.nc"
+    command = [sys.executable, "-m", "jaxrain.sample", str(run), "--output", str(output)]
+    devices = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
+    subprocess.run(command, check=True, env=os.environ | devices)
+    with xr.open_dataset(output) as four, xr.open_dataset(whole) as one:
+        np.testing.assert_allclose(four["precipitation"], one["precipitation"], atol=1e-3)
 
 
 def fails(capsys, *words):

@@ -23,6 +23,7 @@ from jaxrain.diffusion.samplers import SAMPLERS
 from jaxrain.diffusion.samplers.stepping import Noise
 from jaxrain.diffusion.schedules import make_schedule
 from jaxrain.ensembles.fusion import fuse
+from jaxrain.ensembles.lasting_noise import hour_weights, lasting_noise
 from jaxrain.ensembles.noise import white_noise
 from jaxrain.ensembles.settings import SampleConfig
 from jaxrain.ensembles.sharing import FIELDS, TILES, on_each
@@ -114,12 +115,14 @@ def make_downscale(
       mesh: of `sampling_mesh`, whose devices share the work; None takes one device.
 
     Returns:
-      `downscale(parameters, canvas, coarse, members, minutes, seed=None) -> rain`:
+      `downscale(parameters, canvas, coarse, members, minutes, seed=None, shifts=None) -> rain`:
         parameters: the network's, as `apply` takes them.
         canvas: a `Canvas`.
         coarse: predictors of each item in physical units, NaN where missing, [n, C, k, l].
         members: number of each item's member, from 0, [n].
         minutes: valid hour of each, as `minutes_since_epoch` gives it, [n].
+        shifts: how far earlier hours' noise has come since, as `pairs.steering.shifts` gives it,
+          [n, K, 2], where `noise_correlation` is set; None where it stays.
         rain: mm, [n, H, W]; NaN where a coarse cell that contributes is missing.
       It compiles once for each shape of canvas and number of items.
 
@@ -127,6 +130,7 @@ def make_downscale(
       InputError: the sampler cannot take so many steps of this schedule.
     """
     schedule = make_schedule(diffusion.schedule, diffusion.steps, diffusion.start, diffusion.end)
+    last = hour_weights(config.noise_correlation, config.noise_hours)
     bounds = {"sigma_min": config.sigma_min, "sigma_max": config.sigma_max}
 
     def sampler(denoise: Denoise, noise: Noise) -> jax.Array:
@@ -156,6 +160,7 @@ def make_downscale(
         members: jax.Array,
         minutes: jax.Array,
         seed: jax.Array,
+        shifts: jax.Array | None,
         *,
         lattice: Lattice,
         axis: str | None = None,
@@ -193,7 +198,8 @@ def make_downscale(
 
         def noise(k: ArrayLike) -> jax.Array:
             k = jnp.asarray(k)
-            white = white_noise(seed, members, minutes, k, origin, lattice.canvas)
+            named = (seed, members, minutes, k, origin, lattice.canvas)
+            white = white_noise(*named) if shifts is None else lasting_noise(*named, last, shifts)
             return white[..., None] * jnp.where(k == 0, 1.0, config.noise_scale)
 
         x0 = sampler(fuse(denoise_tiles, lattice, count, config.batch, axis), noise)
@@ -223,11 +229,14 @@ def make_downscale(
         members: ArrayLike,
         minutes: ArrayLike,
         seed: int | None = None,
+        shifts: ArrayLike | None = None,
     ) -> jax.Array:
         count = len(np.asarray(members))
         # Spare places repeat the last field, so that all devices have as many.
         filled = np.minimum(np.arange(-(-count // abreast) * abreast), count - 1)
         minutes = np.asarray(minutes, np.int32)[filled]
+        if config.noise_correlation and shifts is None:
+            shifts = np.zeros((count, config.noise_hours, 2))
         clock = encode_time(encodings, minutes.astype("datetime64[m]"))
         rain = shared_chain(
             on_each(parameters, mesh),
@@ -240,6 +249,7 @@ def make_downscale(
             np.asarray(members, np.int32)[filled],
             minutes,
             np.uint32(config.seed if seed is None else seed),
+            np.asarray(shifts, np.int32)[filled] if config.noise_correlation else None,
             lattice=canvas.lattice,
         )
         return rain[:count] if len(filled) > count else rain
@@ -249,7 +259,7 @@ def make_downscale(
 
 # Of the chain's arguments: what each field has of its own, and what all share.
 _ALL, _EACH = PartitionSpec(), PartitionSpec(FIELDS)
-_SPECS = (_ALL, _ALL, _ALL, _EACH, _ALL, _ALL, _EACH, _EACH, _EACH, _ALL)
+_SPECS = (_ALL, _ALL, _ALL, _EACH, _ALL, _ALL, _EACH, _EACH, _EACH, _ALL, _EACH)
 
 
 def items_at_once(canvas: Canvas, config: SampleConfig, mesh: Mesh | None = None) -> int:

@@ -20,6 +20,16 @@ def is_zarr(path: Path) -> bool:
     return any((path / name).is_file() for name in (".zgroup", "zarr.json"))
 
 
+def check_replaceable(path: Path) -> None:
+    """Makes sure that no folder of something else is in the way of a store.
+
+    Raises:
+      InputError: one is.
+    """
+    if path.exists() and not is_zarr(path):
+        raise InputError(f"{path}: exists and is no Zarr store; choose another name")
+
+
 def write_zarr(
     content: xr.Dataset | Mapping[str, xr.Dataset],
     path: str | Path,
@@ -43,8 +53,7 @@ def write_zarr(
       OSError: the system refuses. Nothing is left.
     """
     path = Path(path)
-    if path.exists() and not is_zarr(path):
-        raise InputError(f"{path}: exists and is no Zarr store; choose another name")
+    check_replaceable(path)
     if path.exists() and not overwrite:
         raise InputError(f"{path}: exists; choose another name, or replace it with --overwrite")
     path.parent.mkdir(parents=True, exist_ok=True)
