@@ -117,12 +117,13 @@ def _look_into(path: Path) -> tuple[dict[str, Any], list[str | None]]:
 
 def _look_into_zarr(path: Path) -> tuple[dict[str, Any], list[str | None]]:
     with xr.open_datatree(path, engine="zarr") as tree:
+        attributes = {str(name): value for name, value in tree.attrs.items()}
         if "precipitation" in tree:
-            return dict(tree.attrs), [None]
+            return attributes, [None]
         groups = [name for name, group in tree.children.items() if "time" in group.sizes]
         if not groups:
             raise _not_ours(path, "it has no variable 'precipitation'")
-        return dict(tree.attrs), list(groups)
+        return attributes, list(groups)
 
 
 def _open_case(path: Path, dataset: xr.Dataset, group: str | None, with_coarse: bool) -> Case:
