@@ -145,7 +145,7 @@ def write_ensemble(
     missing = missing_parts(folder, parts)
     with _progress(len(parts), len(parts) - len(missing)) as advance:
         for number, draw in enumerate(programs):
-            items = [Item(part.hour, part.member) for part in missing if part.case == number]
+            items = [Item(part.hour, int(part.member)) for part in missing if part.case == number]
             for item, rain in draw(items):
                 save_part(folder, Part(number, *item), rain)
                 advance()
