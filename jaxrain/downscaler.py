@@ -20,8 +20,10 @@ from jaxrain import __version__
 from jaxrain.config import Config, config_text, load_config
 from jaxrain.ensembles.calibration import Calibration, Drawn, load_calibration
 from jaxrain.ensembles.canvas import make_chain, make_downscale
+from jaxrain.ensembles.consistency import consistent
 from jaxrain.ensembles.drawing import Item, canvas_of, draw
 from jaxrain.ensembles.output import case_dataset
+from jaxrain.ensembles.products import parse_products, summarize
 from jaxrain.ensembles.settings import SampleConfig
 from jaxrain.ensembles.sharing import on_each, sampling_mesh
 from jaxrain.errors import InputError
@@ -38,7 +40,7 @@ from jaxrain.weather.cf import with_conventions
 Draw = Callable[[Sequence[Item]], Iterator[tuple[Item, NDArray[np.float32]]]]
 
 # What may differ between two commands that draw the same members.
-_FREE = ("members", "batch")
+_FREE = ("members", "batch", "products", "thresholds_mm")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -97,7 +99,8 @@ class Downscaler:
 
         Returns:
           `precipitation` (member, time, latitude|y, longitude|x) in mm, the sum of the hour that
-          ends at its time, and `coarse_precipitation` where the predictors hold rain.
+          ends at its time, `coarse_precipitation` where the predictors hold rain, and the run's
+          products.
 
         Raises:
           InputError: predictors or settings that the run can't work with.
@@ -112,7 +115,15 @@ class Downscaler:
         items = [Item(hour, member) for hour in range(len(rain)) for member in range(members)]
         for item, field in self.prepare(case, config)(items):
             rain[item] = field
-        result = case_dataset(case, members, lambda hour, member: rain[hour, member])
+        products = parse_products(config.products, config.thresholds_mm)
+        told = [summarize(products, list(of_hour)) for of_hour in rain] if products.layers else []
+        result = case_dataset(
+            case,
+            members,
+            lambda hour, member: rain[hour, member],
+            products,
+            lambda layer, hour: told[hour][layer],
+        )
         return with_conventions(result.assign_attrs(self.attributes(config))).load()
 
     @property
@@ -146,15 +157,16 @@ class Downscaler:
         """Lays a case's canvas; the result draws items, each with its rain in mm [H, W].
 
         Raises:
-          InputError: the sampler, the tiles or the predictors' grid do not fit.
+          InputError: the sampler, the tiles or the predictors' grid do not fit, or there is no
+            coarse rain to be consistent with.
         """
         mesh = sampling_mesh(len(case.hours) * config.members)
         key = dataclasses.replace(config, members=1, seed=0), mesh
         if key not in self._programs:
             self._programs[key] = self.program(config, mesh)
         canvas = canvas_of(case, self.config.data, config)
-        weights = on_each(self.weights, mesh)
-        return partial(draw, self._programs[key], weights, case, canvas, config, mesh=mesh)
+        draws = (self._programs[key], on_each(self.weights, mesh), case, canvas, config)
+        return partial(draw, *draws, mesh=mesh, adjust=consistent(case, config.consistency))
 
     def attributes(self, config: SampleConfig) -> dict[str, Any]:
         """Global attributes that say what made an ensemble."""
@@ -165,6 +177,8 @@ class Downscaler:
             "jaxrain_steps": np.int32(config.steps),
             "jaxrain_eta": config.eta,
             "jaxrain_noise_scale": config.noise_scale,
+            **_lasting(config),
+            **({} if config.consistency == "off" else {"jaxrain_consistency": config.consistency}),
             "jaxrain_seed": str(config.seed),  # beyond int32, which is all that CF knows
         }
         if self.deterministic:
@@ -206,6 +220,7 @@ class Downscaler:
             "network": hashlib.sha256(json.dumps(network, sort_keys=True).encode()).hexdigest(),
             "input": _hash_cases(cases),
             **_beside(data, self.manifest),
+            **({"steering wind": _hash_drifts(cases)} if config.noise_correlation else {}),
             **{name: str(value) for name, value in settings.items() if name not in _FREE},
         }
 
@@ -301,6 +316,26 @@ def _beside(data: DataConfig, manifest: dict[str, Any]) -> dict[str, str]:
         "encodings": ", ".join(data.encodings),
     }
     return {name: text for name, text in known.items() if text}
+
+
+def _lasting(config: SampleConfig) -> dict[str, Any]:
+    """What a file says of noise that lasts; nothing where every hour's is its own."""
+    if not config.noise_correlation:
+        return {}
+    return {
+        "jaxrain_noise_correlation": config.noise_correlation,
+        "jaxrain_noise_hours": np.int32(config.noise_hours),
+    }
+
+
+def _hash_drifts(cases: Sequence[Case]) -> str:
+    """Of the wind beyond the hours drawn, which `_hash_cases` does not see."""
+    digest = hashlib.sha256()
+    for case in cases:
+        if case.drift is not None:
+            digest.update(f"{case.name} {case.drift.hours}".encode())
+            digest.update(np.rint(case.drift.pixels).astype(np.int32).tobytes())
+    return digest.hexdigest()
 
 
 def _hash_cases(cases: Sequence[Case]) -> str:

@@ -1,4 +1,4 @@
-"""`python -m jaxrain.sample RUN --output OUT.nc`: an ensemble over whole domains, as CF-NetCDF."""
+"""`python -m jaxrain.sample RUN --output OUT.nc`: an ensemble over whole domains, written whole."""
 
 import argparse
 import sys
@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
 
 _TELL_EVERY = 15.0  # seconds between lines where no terminal shows a bar
 
-SETTINGS = ("members", "sampler", "steps", "seed", "eta", "batch", "tile", "overlap", "calibrate")
+SETTINGS = (
+    *("members", "sampler", "steps", "seed", "eta", "batch", "tile", "overlap"),
+    *("calibrate", "products"),
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,7 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         "started again, it goes on where it was. Settings not given are the run's.",
     )
     parser.add_argument("run", metavar="RUN", help="folder that training made")
-    parser.add_argument("--output", required=True, metavar="OUT.nc", help="file to write")
+    parser.add_argument(
+        "--output", required=True, metavar="OUT.nc", help="NetCDF file or .zarr store to write"
+    )
     parser.add_argument(
         "--split", metavar="NAME", help="hours of the run's store: train, validation or test (test)"
     )
@@ -61,6 +67,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         choices=("true", "false"),
         help="whether members are calibrated, where `tune --calibrate` was run (true)",
     )
+    parser.add_argument(
+        "--products",
+        metavar="NAME,...",
+        help="beside the members: mean, maximum, exceedance, quantiles as q90; none for none",
+    )
     parser.add_argument("--store", metavar="DIR", help="where the run's store lies now")
     parser.add_argument("--overwrite", action="store_true", help="replace OUT.nc if it exists")
     return run_command(_sample, parser, argv)
@@ -74,6 +85,8 @@ def _sample(arguments: argparse.Namespace) -> None:
 
     keep_compiled_programs()
     given = {name: getattr(arguments, name) for name in SETTINGS}
+    if given["products"] is not None:
+        given["products"] = f"[{'' if given['products'] == 'none' else given['products']}]"
     words = [f"sample.{name}={value}" for name, value in given.items() if value is not None]
     if arguments.store:
         words.append(f"data.store={arguments.store}")
@@ -111,12 +124,12 @@ def write_ensemble(
     *,
     overwrite: bool = False,
 ) -> None:
-    """Draws what is not drawn yet, assembles the file and removes the parts.
+    """Draws what is not drawn yet, sums it up, assembles the file and removes the parts.
 
     Args:
       downscaler: the run, with the settings of the ensemble in `config.sample`.
       cases: one makes a flat file, several a file with a group each.
-      output: the NetCDF file.
+      output: the NetCDF file, or a Zarr store where it is called `.zarr`.
       origin: further global attributes: where the input came from.
       overwrite: whether `output`, or parts of an ensemble with other settings, may be replaced.
 
@@ -133,8 +146,13 @@ def write_ensemble(
         remove_parts,
         save_part,
     )
+    from jaxrain.ensembles.products import parse_products, summarize
     from jaxrain.weather.cf import write_netcdf
+    from jaxrain.weather.cf_zarr import check_replaceable, write_zarr
 
+    zarr = output.suffix == ".zarr"
+    if zarr:
+        check_replaceable(output)
     config = downscaler.config.sample
     programs = [downscaler.prepare(case, config) for case in cases]  # refuses before it writes
     fingerprint = downscaler.fingerprint(cases, config)
@@ -148,19 +166,32 @@ def write_ensemble(
     missing = missing_parts(folder, parts)
     with _progress(len(parts), len(parts) - len(missing)) as advance:
         for number, draw in enumerate(programs):
-            items = [Item(part.hour, part.member) for part in missing if part.case == number]
+            items = [Item(part.hour, int(part.member)) for part in missing if part.case == number]
             for item, rain in draw(items):
                 save_part(folder, Part(number, *item), rain)
                 advance()
 
+    products = parse_products(config.products, config.thresholds_mm)
+    told = products.part_name(config.members)
+    hours = [Part(n, hour, told) for n, case in enumerate(cases) for hour in range(len(case.hours))]
+    for part in missing_parts(folder, hours if products.layers else []):
+        members = [load_part(folder, part._replace(member=m)) for m in range(config.members)]
+        save_part(folder, part, summarize(products, members))
+
     def read(number: int, hour: int, member: int) -> "NDArray[np.float32]":
         return load_part(folder, Part(number, hour, member))
 
+    def read_product(number: int, layer: int, hour: int) -> "NDArray[np.float32]":
+        return load_part(folder, Part(number, hour, told))[layer]
+
     contents = {
-        case.name: case_dataset(case, config.members, partial(read, number))
+        case.name: case_dataset(
+            case, config.members, partial(read, number), products, partial(read_product, number)
+        )
         for number, case in enumerate(cases)
     }
-    write_netcdf(
+    write = write_zarr if zarr else write_netcdf
+    write(
         contents if len(contents) > 1 else contents[cases[0].name],
         output,
         overwrite=overwrite,
@@ -171,7 +202,10 @@ def write_ensemble(
 
 def _check(arguments: argparse.Namespace, output: Path) -> None:
     """What can be refused before anything heavy is imported."""
-    if output.is_dir():
+    if output.suffix == ".zarr":
+        if find_spec("zarr") is None:
+            raise InputError(f"--output {output}: it takes zarr; pip install 'jaxrain[zarr]'")
+    elif output.is_dir():
         raise InputError(f"--output {output} is a folder; name a file in it, as {output}/OUT.nc")
     if output.exists() and not arguments.overwrite:
         raise InputError(f"{output}: exists; choose another name, or replace it with --overwrite")

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 import warnings
+from dataclasses import replace
 
 import jax
 import netCDF4
@@ -16,6 +17,7 @@ from jaxrain import sample
 from jaxrain.config import load_config, save_config
 from jaxrain.downscaler import load
 from jaxrain.ensembles import parts
+from jaxrain.ensembles.drawing import Item
 from jaxrain.errors import InputError
 from jaxrain.pairs.build import prepare
 from jaxrain.pairs.cases import cases
@@ -23,6 +25,7 @@ from jaxrain.pairs.store import open_store, save_grids, save_json
 from jaxrain.training.checkpoint import open_checkpoints
 from jaxrain.training.network import define_network
 from jaxrain.training.state import create_state
+from jaxrain.verification.forecast import open_forecast
 from jaxrain.weather.cf import write_netcdf
 
 HOURS = np.arange("2020-07-01T00", "2020-07-01T08", dtype="datetime64[h]")
@@ -120,6 +123,14 @@ def test_the_file_is_what_it_says(run, whole):
     assert dataset.attrs["jaxrain_split"] == "test"
     assert dataset.attrs["area"] == "area0"
     assert "sampler: ddpm" in dataset.attrs["jaxrain_config"]
+    np.testing.assert_allclose(dataset["precipitation_mean"], rain.mean("member"), rtol=1e-5)
+    np.testing.assert_array_equal(dataset["precipitation_maximum"], rain.max("member"))
+    middle = dataset["precipitation_quantile"].sel(quantile=0.5)
+    np.testing.assert_allclose(middle, rain.median("member"), rtol=1e-5)
+    chances = (rain >= dataset["threshold"].astype(np.float32)).mean("member")
+    np.testing.assert_allclose(
+        dataset["exceedance_probability"], chances.transpose("threshold", ...)
+    )
     with netCDF4.Dataset(whole) as file:
         assert file["precipitation"].filters()["zlib"]
 
@@ -155,9 +166,11 @@ def test_a_cf_checker_finds_no_fault(whole):
 
 def test_a_member_and_hour_can_be_made_again_alone(run, whole, tmp_path):
     output = tmp_path / "one.nc"
-    words = ["--hours", "2020-07-01T07", "--members", "1", "--batch", "1"]
+    words = ["--hours", "2020-07-01T07", "--members", "1", "--batch", "1", "--products", "mean,q25"]
     assert sample.main([str(run), "--output", str(output), *words]) == 0
     with xr.open_dataset(output) as one, xr.open_dataset(whole) as every:
+        told = set(one.data_vars) - {"precipitation", "coarse_precipitation"}
+        assert told == {"precipitation_mean", "precipitation_quantile"}
         expected = every["precipitation"].isel(member=[0], time=[1])
         np.testing.assert_allclose(one["precipitation"], expected, atol=1e-3)
 
@@ -166,7 +179,8 @@ def test_a_member_and_hour_can_be_made_again_alone(run, whole, tmp_path):
 def test_python_draws_what_the_command_draws(run, whole):
     result = jaxrain.load(run).sample(coarse_input(run), members=3, seed=0)
     with xr.open_dataset(whole) as written:
-        for name in ("precipitation", "coarse_precipitation"):
+        assert set(result.data_vars) == set(written.data_vars)
+        for name in written.data_vars:
             assert result[name].dims == written[name].dims
             assert result[name].attrs == written[name].attrs
             np.testing.assert_allclose(result[name], written[name], atol=1e-5)
@@ -212,10 +226,13 @@ def test_an_interrupted_command_goes_on_where_it_was(run, whole, tmp_path, monke
 
 
 @pytest.mark.slow
-def test_kill_9_and_start_again_changes_nothing(run, tmp_path):
+@pytest.mark.parametrize("suffix", ["nc", "zarr"])
+def test_kill_9_and_start_again_changes_nothing(run, tmp_path, suffix):
+    if suffix == "zarr":
+        pytest.importorskip("zarr")
     words = ["--members", "40", "--batch", "1", "--steps", "20"]
     command = [sys.executable, "-m", "jaxrain.sample", str(run), *words, "--output"]
-    straight, killed = tmp_path / "straight.nc", tmp_path / "killed.nc"
+    straight, killed = tmp_path / f"straight.{suffix}", tmp_path / f"killed.{suffix}"
     subprocess.run([*command, str(straight)], check=True)
     process = subprocess.Popen([*command, str(killed)])
     while len(list(parts.parts_folder(killed).glob("*/*.npy"))) < 5:
@@ -226,6 +243,27 @@ def test_kill_9_and_start_again_changes_nothing(run, tmp_path):
     assert not killed.exists()
     subprocess.run([*command, str(killed)], check=True)
     same(straight, killed)
+
+
+def test_the_order_of_work_changes_nothing(run, whole):
+    downscaler = load(run)
+    data, config = downscaler.config.data, replace(downscaler.config.sample, batch=7)
+    (case,) = cases(open_store(data.store, data), data, "test", truth=False)
+    items = [Item(hour, member) for member in (2, 0, 1) for hour in (1, 0)]
+    with xr.open_dataset(whole) as written:
+        expected = written["precipitation"].transpose("time", "member", ...).values
+    for item, rain in downscaler.prepare(case, config)(items):
+        np.testing.assert_allclose(rain, expected[item], atol=1e-3)
+
+
+@pytest.mark.slow
+def test_the_number_of_devices_changes_nothing(run, whole, tmp_path):
+    output = tmp_path / "four.nc"
+    command = [sys.executable, "-m", "jaxrain.sample", str(run), "--output", str(output)]
+    devices = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
+    subprocess.run(command, check=True, env=os.environ | devices)
+    with xr.open_dataset(output) as four, xr.open_dataset(whole) as one:
+        np.testing.assert_allclose(four["precipitation"], one["precipitation"], atol=1e-3)
 
 
 def fails(capsys, *words):
@@ -248,6 +286,7 @@ def test_errors_name_the_value_and_the_remedy(run, whole, tmp_path, capsys):
     assert "no hours of the split" in fails(capsys, run, "--output", new, "--split", "validation")
     assert "1 to 100" in fails(capsys, run, "--output", new, "--steps", "101")
     assert "members" in fails(capsys, run, "--output", new, "--members", "many")
+    assert "'median'; there are mean" in fails(capsys, run, "--output", new, "--products", "median")
     assert "none of the 2 hours" in fails(capsys, run, "--output", new, "--hours", "2021-01-01")
     write_netcdf(coarse_input(run)["tp"].rename("cape").to_dataset(), tmp_path / "t.nc")
     assert "lack" in fails(capsys, run, "--output", new, "--input", tmp_path / "t.nc")
@@ -335,3 +374,29 @@ def test_a_folder_that_cannot_be_written_is_one_line(run, tmp_path, capsys):
     error = capsys.readouterr().err
     assert "read-only" in error
     assert error.count("error:") == 1
+
+
+def test_a_zarr_store_interrupted_over_its_products_is_the_file(run, whole, tmp_path, monkeypatch):
+    pytest.importorskip("zarr")
+    output = tmp_path / "out.zarr"
+    save = parts.save_part
+
+    def stop_at_the_second_hours_products(folder, part, fields):
+        if part.hour == 1 and isinstance(part.member, str):
+            raise KeyboardInterrupt
+        save(folder, part, fields)
+
+    monkeypatch.setattr(parts, "save_part", stop_at_the_second_hours_products)
+    assert sample.main([str(run), "--output", str(output)]) == 130
+    assert not output.exists()
+    monkeypatch.undo()
+    assert sample.main([str(run), "--output", str(output)]) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["out.zarr"]
+    with xr.open_dataset(output, engine="zarr") as store, xr.open_dataset(whole) as file:
+        xr.testing.assert_equal(store.load(), file.load())
+        assert set(store.attrs) == set(file.attrs)
+        assert store.attrs["jaxrain_config"] == file.attrs["jaxrain_config"]
+    with open_forecast(output) as ours, open_forecast(whole) as theirs:
+        (case,), (expected,) = ours.cases, theirs.cases
+        assert (case.area, case.origin) == (expected.area, expected.origin)
+        np.testing.assert_array_equal(case.members(1), expected.members(1))

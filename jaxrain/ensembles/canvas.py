@@ -24,6 +24,7 @@ from jaxrain.diffusion.samplers.stepping import Noise, clipped, first_level
 from jaxrain.diffusion.schedules import make_schedule
 from jaxrain.ensembles.calibration import Calibration, Drawn, rain_of
 from jaxrain.ensembles.fusion import fuse
+from jaxrain.ensembles.lasting_noise import hour_weights, lasting_noise
 from jaxrain.ensembles.noise import white_noise
 from jaxrain.ensembles.settings import SampleConfig
 from jaxrain.ensembles.sharing import FIELDS, TILES, on_each
@@ -121,12 +122,14 @@ def make_downscale(
       calibration: of the members; None leaves them as they come.
 
     Returns:
-      `downscale(parameters, canvas, coarse, members, minutes, seed=None) -> rain`:
+      `downscale(parameters, canvas, coarse, members, minutes, seed=None, shifts=None) -> rain`:
         parameters: the network's, as `apply` takes them.
         canvas: a `Canvas`.
         coarse: predictors of each item in physical units, NaN where missing, [n, C, k, l].
         members: number of each item's member, from 0, [n].
         minutes: valid hour of each, as `minutes_since_epoch` gives it, [n].
+        shifts: how far earlier hours' noise has come since, as `pairs.steering.shifts` gives it,
+          [n, K, 2], where `noise_correlation` is set; None where it stays.
         rain: mm, [n, H, W]; NaN where a coarse cell that contributes is missing.
       It compiles once for each shape of canvas and number of items.
 
@@ -163,6 +166,7 @@ def make_chain(
     Other arguments, Raises: as `make_downscale`.
     """
     schedule = make_schedule(diffusion.schedule, diffusion.steps, diffusion.start, diffusion.end)
+    last = hour_weights(config.noise_correlation, config.noise_hours)
     bounds = {"sigma_min": config.sigma_min, "sigma_max": config.sigma_max}
 
     clip = target_bounds(scaling)
@@ -198,6 +202,7 @@ def make_chain(
         members: jax.Array,
         minutes: jax.Array,
         seed: jax.Array,
+        shifts: jax.Array | None,
         *,
         lattice: Lattice,
         axis: str | None = None,
@@ -252,7 +257,9 @@ def make_chain(
             return denoiser(network, tiles, diffusion)(x, s)
 
         def white(k: jax.Array, who: jax.Array) -> jax.Array:
-            return white_noise(seed, who, minutes, k, origin, lattice.canvas)[..., None]
+            named = (seed, who, minutes, k, origin, lattice.canvas)
+            field = white_noise(*named) if shifts is None else lasting_noise(*named, last, shifts)
+            return field[..., None]
 
         def noise(k: ArrayLike) -> jax.Array:
             k = jnp.asarray(k)
@@ -296,11 +303,14 @@ def make_chain(
         members: ArrayLike,
         minutes: ArrayLike,
         seed: int | None = None,
+        shifts: ArrayLike | None = None,
     ) -> Any:
         count = len(np.asarray(members))
         # Spare places repeat the last field, so that all devices have as many.
         filled = np.minimum(np.arange(-(-count // abreast) * abreast), count - 1)
         minutes = np.asarray(minutes, np.int32)[filled]
+        if config.noise_correlation and shifts is None:
+            shifts = np.zeros((count, config.noise_hours, 2))
         clock = encode_time(encodings, minutes.astype("datetime64[m]"))
         found = shared_chain(
             on_each(parameters, mesh),
@@ -313,6 +323,7 @@ def make_chain(
             np.asarray(members, np.int32)[filled],
             minutes,
             np.uint32(config.seed if seed is None else seed),
+            np.asarray(shifts, np.int32)[filled] if config.noise_correlation else None,
             lattice=canvas.lattice,
         )
         return jax.tree.map(lambda x: x[:count], found) if len(filled) > count else found
@@ -322,7 +333,7 @@ def make_chain(
 
 # Of the chain's arguments: what each field has of its own, and what all share.
 _ALL, _EACH = PartitionSpec(), PartitionSpec(FIELDS)
-_SPECS = (_ALL, _ALL, _ALL, _EACH, _ALL, _ALL, _EACH, _EACH, _EACH, _ALL)
+_SPECS = (_ALL, _ALL, _ALL, _EACH, _ALL, _ALL, _EACH, _EACH, _EACH, _ALL, _EACH)
 
 
 def items_at_once(canvas: Canvas, config: SampleConfig, mesh: Mesh | None = None) -> int:

@@ -112,6 +112,22 @@ def test_seed_member_and_hour_each_make_another_field():
     np.testing.assert_array_equal(base, draw(smooth, canvas(), coarse, [0], seed=0))
 
 
+def test_lasting_noise_makes_hours_alike_and_each_can_be_made_alone():
+    two = np.zeros((2, 2, *COARSE.shape)) + np.asarray([250.0, 5.0])[:, None, None]
+    hours = [MINUTES, MINUTES + 60]
+    way = np.zeros((2, 3, 2)) + np.arange(3)[:, None] * np.array([2, 1])
+    changes = []
+    for settings in ({}, {"noise_correlation": 0.6, "noise_hours": 3}):
+        downscale = program(smooth, **settings)
+        sequence = np.asarray(downscale(jnp.float32(1), canvas(), two, [0, 0], hours, 0, way))
+        changes.append(np.abs(np.diff(np.log1p(sequence[:, 2:, 1:]), axis=0)).mean())
+    alone = downscale(jnp.float32(1), canvas(), two[:1], [0], hours[1:], 0, way[1:])
+    np.testing.assert_allclose(alone[0], sequence[1], atol=1e-3)
+    moved = np.abs(np.log1p(sequence[1, 2:, 1:]) - np.log1p(sequence[0, :-2, :-1])).mean()
+    assert moved < 0.9 * changes[0]
+    assert changes[1] > moved  # where it stood, it is gone
+
+
 def test_a_window_at_a_tile_edge_meets_the_noise_of_the_whole():
     """With tiles at the same places, the window's inner part is that of the whole domain."""
     coarse = coarse_fields(1)

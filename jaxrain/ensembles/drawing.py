@@ -9,10 +9,12 @@ from jax.sharding import Mesh
 from numpy.typing import NDArray
 
 from jaxrain.ensembles.canvas import Canvas, items_at_once, make_canvas
+from jaxrain.ensembles.consistency import Adjust
 from jaxrain.ensembles.noise import minutes_since_epoch
 from jaxrain.ensembles.settings import SampleConfig
 from jaxrain.pairs.cases import Case
 from jaxrain.pairs.recipe import DataConfig
+from jaxrain.pairs.steering import shifts
 from jaxrain.pairs.surroundings import place_maps
 
 
@@ -50,6 +52,7 @@ def draw(
     config: SampleConfig,
     items: Sequence[Item],
     mesh: Mesh | None = None,
+    adjust: Adjust | None = None,
 ) -> Iterator[tuple[Item, NDArray[np.float32]]]:
     """Draws fields of one case.
 
@@ -61,11 +64,13 @@ def draw(
       config: `members` and `batch` say how many fields are drawn together, `seed` which.
       items: what to draw.
       mesh: that `downscale` was made for.
+      adjust: what is done to each field after; None for nothing.
 
     Yields:
       Each item with its rain, mm [H, W], in order.
     """
     minutes = minutes_since_epoch(case.hours)
+    way = shifts(case.drift, case.hours, config.noise_hours) if config.noise_correlation else None
     # As many for what is left of an interrupted command as for the whole: the same program.
     size = min(items_at_once(canvas, config, mesh), len(case.hours) * config.members)
     chunks = [list(items[start : start + size]) for start in range(0, len(items), size)]
@@ -75,11 +80,12 @@ def draw(
         full = chunk + chunk[-1:] * (size - len(chunk))
         hours = np.asarray([item.hour for item in full])
         members = np.asarray([item.member for item in full])
-        coarse = case.coarse[hours]
-        return downscale(parameters, canvas, coarse, members, minutes[hours], config.seed)
+        named = (canvas, case.coarse[hours], members, minutes[hours], config.seed)
+        return downscale(parameters, *named, None if way is None else way[hours])
 
     # One chunk ahead: a device works on it while the host stores the one before.
     ahead = start(chunks[0]) if chunks else None
     for number, chunk in enumerate(chunks):
         rain, ahead = ahead, start(chunks[number + 1]) if number + 1 < len(chunks) else None
-        yield from zip(chunk, np.asarray(rain), strict=False)
+        for item, field in zip(chunk, np.asarray(rain), strict=False):
+            yield item, field if adjust is None else adjust(field, item.hour)

@@ -34,8 +34,8 @@ def white_noise(
       members: number of each member, counted from 0, int32 [n].
       minutes: valid hour of each, as `minutes_since_epoch` gives it, int32 [n].
       step: which draw of the chain (0 the initial one), int32 scalar.
-      origin: row and column of the window's first pixel in the area's grid, int32 [2], not
-        negative.
+      origin: row and column of the window's first pixel in the area's grid, int32 [2], or each
+        field's own, [n, 2].
       shape: (height, width) of the window [pixels], static.
 
     Returns:
@@ -44,10 +44,11 @@ def white_noise(
     height, width = shape
     # One block more than fit, since the window may start anywhere inside the first.
     rows, columns = (-(-(size - 1) // BLOCK) + 1 for size in shape)
-    first = origin // BLOCK
     root = jax.random.key(seed, impl="threefry2x32")
 
-    def one(member: jax.Array, minute: jax.Array) -> jax.Array:
+    def one(member: jax.Array, minute: jax.Array, origin: jax.Array) -> jax.Array:
+        first = origin // BLOCK
+
         def block(row: jax.Array, column: jax.Array) -> jax.Array:
             name = jnp.stack(
                 [part.astype(jnp.uint32) for part in (member, minute, step, row, column)]
@@ -65,4 +66,4 @@ def white_noise(
         field = blocks.transpose(0, 2, 1, 3).reshape(rows * BLOCK, columns * BLOCK)
         return jax.lax.dynamic_slice(field, tuple(origin % BLOCK), (height, width))
 
-    return jax.vmap(one)(members, minutes)
+    return jax.vmap(one)(members, minutes, jnp.broadcast_to(origin, (len(members), 2)))

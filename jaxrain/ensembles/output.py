@@ -8,14 +8,20 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from jaxrain.ensembles.products import Products
 from jaxrain.grids.regrid import bilinear_matrix
 from jaxrain.pairs.bending import RAIN_CHANNEL
 from jaxrain.pairs.cases import Case
 from jaxrain.weather.projections import with_mapping
+from jaxrain.weather.variables import cf_attributes
 
 
 def case_dataset(
-    case: Case, members: int, load: Callable[[int, int], NDArray[np.float32]]
+    case: Case,
+    members: int,
+    load: Callable[[int, int], NDArray[np.float32]],
+    products: Products | None = None,
+    load_product: Callable[[int, int], NDArray[np.float32]] | None = None,
 ) -> xr.Dataset:
     """The ensemble of one case, its fields read one at a time and only when they are asked for.
 
@@ -23,11 +29,13 @@ def case_dataset(
       case: where and when.
       members: M.
       load: (hour, member) -> rain, mm [H, W].
+      products: that stand beside the members; None for none.
+      load_product: (layer, hour) -> field [H, W], layers in `products.summarize`'s order.
 
     Returns:
       A Dataset with `precipitation` (time, member, y, x) and, where the predictors hold rain,
       `coarse_precipitation` (time, y, x), its bilinear interpolation; y, x are latitude,
-      longitude on the sphere. Both lazy, in chunks of one field.
+      longitude on the sphere. With the products' variables; all lazy, in chunks of one field.
     """
     grid, hours = case.fine_grid, len(case.hours)
     dims = ("y", "x") if grid.projected else ("latitude", "longitude")
@@ -44,8 +52,71 @@ def case_dataset(
     if RAIN_CHANNEL in case.channels:
         coarse = _by_field((hours, *grid.shape), _interpolation(case))
         variables["coarse_precipitation"] = (("time", *dims), coarse)
+    if products is not None and load_product is not None and products.layers:
+        layers = _by_field((products.layers, hours, *grid.shape), load_product)
+        told, named = _product_variables(products, layers, dims)
+        variables |= told
+        coordinates |= named
     attributes = {"area": case.area, "origin": np.asarray(case.origin, np.int32)}
     return with_mapping(xr.Dataset(variables, coordinates, attributes), grid.mapping)
+
+
+def _product_variables(
+    products: Products, layers: da.Array, dims: tuple[str, str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Variables and coordinates of a Dataset that hold the products, with CF's attributes.
+
+    Args:
+      products: which.
+      layers: as `summarize` orders them, [P, T, H, W].
+      dims: names of the horizontal dimensions.
+
+    Returns:
+      (variables, coordinates): `precipitation_mean`, `precipitation_maximum` (time, y, x),
+      `precipitation_quantile` (quantile, time, y, x), `exceedance_probability`
+      (threshold, time, y, x).
+    """
+    # Checkers refuse a cell method of a dimension that the variable has no more, though CF 7.3
+    # allows it (`realization: mean`): so the statistic has an attribute of its own.
+    rain = cf_attributes("rain")
+    over = "of precipitation of the hour that ends at the time"
+    variables: dict[str, Any] = {}
+    coordinates: dict[str, Any] = {}
+    at = 0
+    for name, wanted in (("mean", products.mean), ("maximum", products.maximum)):
+        if wanted:
+            attributes = rain | {
+                "long_name": f"members' {name} {over}",
+                "ensemble_statistic": name,
+            }
+            variables[f"precipitation_{name}"] = (("time", *dims), layers[at], attributes)
+            at += 1
+    if levels := products.quantiles:
+        attributes = rain | {
+            "long_name": f"members' quantiles {over}",
+            "ensemble_statistic": "quantile",
+        }
+        where = ("quantile", "time", *dims)
+        variables["precipitation_quantile"] = (where, layers[at : at + len(levels)], attributes)
+        named = {"long_name": "quantile of the members", "units": "1"}
+        coordinates["quantile"] = ("quantile", np.asarray(levels), named)
+        at += len(levels)
+    if thresholds := products.thresholds_mm:
+        attributes = {
+            "long_name": "share of members whose precipitation of the hour that ends at the time "
+            "is at or above the threshold",
+            "units": "1",
+            "ensemble_statistic": "exceedance",
+        }
+        where = ("threshold", "time", *dims)
+        variables["exceedance_probability"] = (where, layers[at:], attributes)
+        named = {
+            "standard_name": rain["standard_name"],
+            "long_name": "threshold of the exceedance probability",
+            "units": rain["units"],
+        }
+        coordinates["threshold"] = ("threshold", np.asarray(thresholds), named)
+    return variables, coordinates
 
 
 def _by_field(shape: tuple[int, ...], load: Callable[..., NDArray[np.float32]]) -> da.Array:

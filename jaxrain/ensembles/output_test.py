@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from jaxrain.ensembles.output import case_dataset
+from jaxrain.ensembles.products import parse_products
 from jaxrain.grids.grid import Grid
 from jaxrain.pairs.cases import Case
 
@@ -72,3 +73,24 @@ def test_a_projected_case_has_its_axes_in_km_and_its_latitudes():
 
 def test_without_coarse_rain_there_is_none():
     assert "coarse_precipitation" not in case_dataset(case(channels=("t500",)), 1, number)
+
+
+def test_products_stand_beside_the_members_with_their_levels_and_thresholds():
+    products = parse_products(["mean", "maximum", "q50", "q90", "exceedance"], [1.0, 5.0])
+    read = []
+
+    def load(layer, hour):
+        read.append((layer, hour))
+        return number(hour, layer)
+
+    dataset = case_dataset(case(), 3, number, products, load)
+    assert read == []
+    assert float(dataset["precipitation_mean"][1, 0, 0]) == 10
+    assert float(dataset["precipitation_maximum"][1, 0, 0]) == 11
+    quantiles = dataset["precipitation_quantile"].transpose("quantile", "time", ...)
+    np.testing.assert_array_equal(quantiles[:, :, 0, 0], [[2, 12], [3, 13]])
+    assert list(dataset["quantile"]) == [0.5, 0.9]
+    chances = dataset["exceedance_probability"].sel(threshold=5.0)
+    np.testing.assert_array_equal(chances[:, 0, 0], [5, 15])
+    assert dataset["precipitation_maximum"].attrs["ensemble_statistic"] == "maximum"
+    assert "cell_methods" not in dataset["exceedance_probability"].attrs

@@ -1,4 +1,4 @@
-"""Work in pieces that survive a kill: one file for each case, hour and member.
+"""Work in pieces that survive a kill: one file for each case, hour and member or product.
 
 A part is a function of what its fingerprint says, so parts that an interrupted command left are
 taken up by the same command, and never by one with other settings. They lie beside the output, in
@@ -18,11 +18,11 @@ from jaxrain.errors import InputError
 
 
 class Part(NamedTuple):
-    """Number of the case, of its hour and of the member, each from 0."""
+    """Number of the case, its hour and its member, each from 0; a name where it is no member."""
 
     case: int
     hour: int
-    member: int
+    member: int | str
 
 
 def parts_folder(output: Path) -> Path:
@@ -65,7 +65,7 @@ def open_parts(output: Path, fingerprint: dict[str, str], *, discard: bool = Fal
 
 
 def save_part(folder: Path, part: Part, rain_mm: NDArray[np.float32]) -> None:
-    """Writes the rain of a part, mm [H, W], beside and renames."""
+    """Writes the rain of a part, mm [H, W], or products [P, H, W], beside and renames."""
     path = _path(folder, part)
     path.parent.mkdir(exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
@@ -83,8 +83,8 @@ def missing_parts(folder: Path, parts: Iterable[Part]) -> list[Part]:
 
 
 def load_part(folder: Path, part: Part) -> NDArray[np.float32]:
-    """The rain of a part, mm [H, W]."""
-    return np.load(_path(folder, part), allow_pickle=False)
+    """What was saved of a part, mapped: only what is looked at is read."""
+    return np.load(_path(folder, part), allow_pickle=False, mmap_mode="r")
 
 
 def remove_parts(folder: Path) -> None:
@@ -93,7 +93,8 @@ def remove_parts(folder: Path) -> None:
 
 
 def _path(folder: Path, part: Part) -> Path:
-    return folder / f"{part.case:04d}" / f"{part.hour:06d}_{part.member:05d}.npy"
+    member = part.member if isinstance(part.member, str) else f"{part.member:05d}"
+    return folder / f"{part.case:04d}" / f"{part.hour:06d}_{member}.npy"
 
 
 def _write(path: Path, content: bytes) -> None:

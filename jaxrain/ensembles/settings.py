@@ -1,9 +1,12 @@
 """The settings of sampling."""
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 from pydantic.dataclasses import dataclass
 
 from jaxrain.diffusion.samplers import SAMPLERS
+from jaxrain.ensembles.consistency import STRENGTHS
+from jaxrain.ensembles.lasting_noise import hour_weights
+from jaxrain.ensembles.products import parse_products
 from jaxrain.errors import InputError
 
 
@@ -29,6 +32,13 @@ class SampleConfig:
         1 is what the sampler's theory asks for.
       dry_below_mm: rain of an hour below it is written as none; 0.1 is what a gauge cannot see.
       calibrate: whether members go through RUN/calibration.json, where `tune --calibrate` made one.
+      noise_correlation: of an hour's noise with the next hour's along the steering wind, so that a
+        sequence does not flicker; 0 draws every hour anew.
+      noise_hours: hours that the noise remembers, more than 1 / (1 - noise_correlation).
+      consistency: how far a member's mean over each coarse cell is held to the coarse rain: off,
+        soft (half the way) or hard (all of it).
+      products: written beside the members: mean, maximum, exceedance and quantiles q0 to q100.
+      thresholds_mm: of the exceedance probabilities, increasing [mm].
     """
 
     sampler: str = "ddim"
@@ -44,6 +54,11 @@ class SampleConfig:
     noise_scale: float = Field(default=1.0, ge=0)
     dry_below_mm: float = Field(default=0.0, ge=0)
     calibrate: bool = True
+    noise_correlation: float = Field(default=0.0, ge=0, lt=1)
+    noise_hours: int = Field(default=12, ge=1, le=120)
+    consistency: str = "off"
+    products: tuple[str, ...] = ("mean", "q10", "q50", "q90", "maximum", "exceedance")
+    thresholds_mm: tuple[float, ...] = (0.1, 1.0, 5.0, 10.0, 20.0)
 
     @field_validator("sampler")
     @classmethod
@@ -51,6 +66,20 @@ class SampleConfig:
         if name not in SAMPLERS:
             raise ValueError(f"unknown sampler '{name}'; there are {', '.join(SAMPLERS)}")
         return name
+
+    @field_validator("consistency")
+    @classmethod
+    def _strength(cls, name: str) -> str:
+        if name not in STRENGTHS:
+            raise ValueError(f"unknown consistency '{name}'; there are {', '.join(STRENGTHS)}")
+        return name
+
+    @model_validator(mode="after")
+    def _keys_agree(self) -> "SampleConfig":
+        parse_products(self.products, self.thresholds_mm)
+        if self.noise_correlation:
+            hour_weights(self.noise_correlation, self.noise_hours)
+        return self
 
     def tiling(self, patch: int) -> tuple[int, int]:
         """Tile and overlap [pixels] of a network that was trained on patches of edge `patch`.

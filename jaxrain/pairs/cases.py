@@ -7,6 +7,7 @@ import numpy as np
 from jaxrain.errors import InputError
 from jaxrain.grids.grid import Grid
 from jaxrain.pairs.recipe import DataConfig, Window
+from jaxrain.pairs.steering import Drift, drift_of
 from jaxrain.pairs.store import Area, Store
 from jaxrain.pairs.surroundings import StaticMap
 
@@ -27,6 +28,8 @@ class Case:
       truth: fine rain in mm, NaN where missing, [T, H, W]; None where it isn't known.
       sources: names of the input files.
       statics: static fields of the whole area.
+      drift: of rain with the wind, over the whole area, of all hours that were read; None where the
+        predictors hold no wind.
     """
 
     name: str
@@ -40,6 +43,7 @@ class Case:
     truth: np.ndarray | None = None
     sources: list[str] = field(default_factory=list)
     statics: tuple[StaticMap, ...] = ()
+    drift: Drift | None = None
 
 
 def cases(store: Store, config: DataConfig, split: str, *, truth: bool = True) -> list[Case]:
@@ -103,16 +107,19 @@ def _case(
 ) -> Case:
     (y, x), (height, width) = origin, size
     fine = [area.fine(index)[y : y + height, x : x + width] for index in indices if truth]
+    hours, coarse = area.hours[indices], np.stack([area.coarse(index) for index in indices])
+    grids = (area.coarse_grid, area.fine_grid)
     return Case(
         name=name,
         area=area.name,
         fine_grid=area.fine_grid.window(y, x, height, width),
         origin=origin,
-        hours=area.hours[indices],
+        hours=hours,
         coarse_grid=area.coarse_grid,
         channels=list(store.channels),
-        coarse=np.stack([area.coarse(index) for index in indices]),
+        coarse=coarse,
         truth=np.stack(fine) if truth else None,
         sources=list(dict.fromkeys(name for index in indices for name in area.sources[index])),
         statics=area.statics,
+        drift=drift_of(hours, coarse, list(store.channels), *grids),
     )

@@ -13,6 +13,7 @@ from jaxrain.pairs.cases import Case
 from jaxrain.pairs.interpolation import interpolation_matrices
 from jaxrain.pairs.pairing import same_turn
 from jaxrain.pairs.recipe import DataConfig
+from jaxrain.pairs.steering import drift_of
 from jaxrain.pairs.store import Area
 from jaxrain.weather.era5 import read_coarse
 from jaxrain.weather.guard import guarded
@@ -105,6 +106,7 @@ def input_cases(dataset: xr.Dataset, areas: Sequence[Area], config: DataConfig) 
                 channels=channels,
                 coarse=coarse,
                 statics=area.statics,
+                drift=drift_of(hours, coarse, channels, here, area.fine_grid),
             )
         )
     if not found:

@@ -5,14 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jaxrain.grids.regrid import nearest_matrix
+from jaxrain.grids.cells import whole_cells
 from jaxrain.pairs.store import Store
 from jaxrain.verification.forecast import Case, Forecast
 from jaxrain.verification.points import Sums
 from jaxrain.verification.truth import area_of, store_index
-
-# Of a fine cell: how far rounding may carry the edge of a coarse cell beyond the window's.
-_ROUNDING = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +47,8 @@ def coarse_rain(forecast: Forecast, store: Store | None) -> CoarseRain | None:
     areas = {case.name: area_of(case, store) for case in forecast.cases}
     axes = {
         case.name: (
-            _axis(areas[case.name].coarse_grid.y, case.grid.y),
-            _axis(areas[case.name].coarse_grid.x, case.grid.x),
+            whole_cells(areas[case.name].coarse_grid.y, case.grid.y),
+            whole_cells(areas[case.name].coarse_grid.x, case.grid.x),
         )
         for case in forecast.cases
     }
@@ -100,13 +97,3 @@ def conservation_sums(members: np.ndarray, truth: np.ndarray, cells: Cells | Non
 
 def _sums(field: np.ndarray, cells: Cells) -> np.ndarray:
     return cells.rows.T @ field @ cells.columns
-
-
-def _axis(coarse: np.ndarray, fine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Which fine points belong to each whole cell [m, n], and which cells are whole [n]."""
-    half = np.abs(np.gradient(coarse)) / 2
-    point = np.abs(np.diff(fine)).mean()
-    margin = (0.5 + _ROUNDING) * point
-    inside = (coarse - half >= fine.min() - margin) & (coarse + half <= fine.max() + margin)
-    chosen = np.flatnonzero(inside)
-    return nearest_matrix(coarse, fine)[:, chosen], chosen

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from jaxrain.grids.regrid import block_axis, block_mean
-from jaxrain.verification.conservation import Cells, _axis, coarse_rain, conservation_sums
+from jaxrain.grids.regrid import block_mean
+from jaxrain.verification.conservation import Cells, coarse_rain, conservation_sums
 from jaxrain.verification.forecast import open_forecast
 from jaxrain.verification.forecast_test import example
 from jaxrain.verification.truth import store_of, truth_from_store
@@ -36,17 +36,6 @@ def test_cells_with_an_unknown_point_or_unknown_rain_are_left_out():
     assert sums["cells"] == 2
     assert sums["cell_error"] == pytest.approx(4)
     assert conservation_sums(np.ones((2, 8, 8)), truth, None)["cells"] == 0
-
-
-def test_only_whole_cells_of_a_window_count():
-    fine = np.arange(40.0)
-    coarse = block_axis(fine, 8)
-    matrix, chosen = _axis(coarse, fine[4:30])
-    np.testing.assert_array_equal(chosen, [1, 2])
-    np.testing.assert_array_equal(matrix.sum(0), [8, 8])
-    matrix, chosen = _axis(coarse[::-1], fine)
-    np.testing.assert_array_equal(chosen, np.arange(5))
-    assert matrix[0, 4] == 1
 
 
 @pytest.mark.parametrize("windows", [False, True])

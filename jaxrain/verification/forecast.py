@@ -12,6 +12,7 @@ import xarray as xr
 
 from jaxrain.errors import InputError
 from jaxrain.grids.grid import Grid
+from jaxrain.weather.cf_zarr import is_zarr
 
 _KM_PER_DEGREE = np.pi / 180 * 6371.0
 
@@ -70,9 +71,9 @@ def open_forecast(path: str | Path, *, with_coarse: bool = True) -> Iterator[For
     """Opens an ensemble file for as long as the context lasts.
 
     Args:
-      path: NetCDF file with `precipitation` (time, member, y, x) and `coarse_precipitation`
-        (time, y, x), or with groups of which each holds them. Without a dimension `member` it is a
-        deterministic forecast: an ensemble of one.
+      path: NetCDF file or Zarr store with `precipitation` (time, member, y, x) and
+        `coarse_precipitation` (time, y, x), or with groups of which each holds them. Without a
+        dimension `member` it is a deterministic forecast: an ensemble of one.
       with_coarse: whether `coarse_precipitation` must be there.
 
     Raises:
@@ -81,17 +82,22 @@ def open_forecast(path: str | Path, *, with_coarse: bool = True) -> Iterator[For
     path = Path(path)
     with ExitStack() as stack:
         attributes, groups = _look_into(path)
-        cases = [
-            _open_case(
-                path, stack.enter_context(xr.open_dataset(path, group=group)), group, with_coarse
-            )
+        engine = "zarr" if is_zarr(path) else "netcdf4"
+        datasets = [
+            stack.enter_context(xr.open_dataset(path, group=group, engine=engine))
             for group in groups
+        ]
+        cases = [
+            _open_case(path, dataset, group, with_coarse)
+            for dataset, group in zip(datasets, groups, strict=True)
         ]
         yield Forecast(path, attributes, cases)
 
 
 def _look_into(path: Path) -> tuple[dict[str, Any], list[str | None]]:
     """Global attributes, and the groups that hold cases (None: the file itself)."""
+    if is_zarr(path):
+        return _look_into_zarr(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected what `jaxrain.sample --output` wrote")
     try:
@@ -107,6 +113,17 @@ def _look_into(path: Path) -> tuple[dict[str, Any], list[str | None]]:
     if not groups:
         raise _not_ours(path, "it has no variable 'precipitation'")
     return attributes, list(groups)
+
+
+def _look_into_zarr(path: Path) -> tuple[dict[str, Any], list[str | None]]:
+    with xr.open_datatree(path, engine="zarr") as tree:
+        attributes = {str(name): value for name, value in tree.attrs.items()}
+        if "precipitation" in tree:
+            return attributes, [None]
+        groups = [name for name, group in tree.children.items() if "time" in group.sizes]
+        if not groups:
+            raise _not_ours(path, "it has no variable 'precipitation'")
+        return attributes, list(groups)
 
 
 def _open_case(path: Path, dataset: xr.Dataset, group: str | None, with_coarse: bool) -> Case:

@@ -48,7 +48,12 @@ _RAIN = {
     "coarse_precipitation": "coarse precipitation of the hour, interpolated to the fine grid",
 }
 _TIME_UNITS = {"units": "minutes since 1970-01-01", "calendar": "standard"}
-_HISTORY = f"written by jaxrain {__version__}"
+# No date in the history: the same content is the same file.
+ROOT = {
+    "Conventions": CONVENTIONS,
+    "title": "hourly weather fields",
+    "history": f"written by jaxrain {__version__}",
+}
 # A chunk is a whole field up to 2048 x 2048, or as many small ones as have so many points together.
 _CHUNK_POINTS, _SMALL_POINTS = 1 << 22, 1 << 15
 _FILL = np.float32(netCDF4.default_fillvals["f4"])
@@ -98,13 +103,11 @@ def write_netcdf(
 def _write(
     content: xr.Dataset | Mapping[str, xr.Dataset], path: Path, attributes: dict[str, object]
 ) -> None:
-    # No date in the history: the same content is the same file.
-    root = {"Conventions": CONVENTIONS, "title": "hourly weather fields", "history": _HISTORY}
     with netCDF4.Dataset(path, "w") as file:
         if isinstance(content, xr.Dataset):
-            _fill(file, content.assign_attrs({**root, **content.attrs, **attributes}))
+            _fill(file, content.assign_attrs({**ROOT, **content.attrs, **attributes}))
             return
-        file.setncatts({**root, **attributes})
+        file.setncatts({**ROOT, **attributes})
         for name, case in content.items():
             _fill(file.createGroup(name), case)
 
@@ -112,7 +115,7 @@ def _write(
 def _fill(group: netCDF4.Dataset, content: xr.Dataset) -> None:
     """Writes a Dataset; by netCDF4 itself, for xarray takes three times as long on small files."""
     dataset = with_conventions(content)
-    bounds = _bounds(dataset)
+    bounds = time_bounds(dataset)
     variables = {**dataset.variables, **bounds}
     coordinates = {*dataset.coords, *bounds}
     if bounds:
@@ -209,7 +212,7 @@ def with_conventions(dataset: xr.Dataset) -> xr.Dataset:
     return dataset
 
 
-def _bounds(dataset: xr.Dataset) -> dict[Hashable, xr.Variable]:
+def time_bounds(dataset: xr.Dataset) -> dict[Hashable, xr.Variable]:
     """Bounds of the time of hourly sums: a variable to be written beside the Dataset's."""
     fields = dataset.variables.values()
     sums = any("time: sum" in each.attrs.get("cell_methods", "") for each in fields)

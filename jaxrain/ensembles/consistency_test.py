@@ -1,0 +1,82 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jaxrain.ensembles.consistency import adjusted, consistent
+from jaxrain.errors import InputError
+from jaxrain.grids.grid import Grid
+from jaxrain.pairs.cases import Case
+
+HOURS = np.array(["2020-07-01T00", "2020-07-01T01"], "datetime64[s]")
+# Cells of 5 points; the first row and the last column of cells are cut.
+FINE = Grid(np.arange(3.0, 20), np.arange(0.0, 17), projected=True)
+COARSE = Grid(np.arange(2.0, 30, 5), np.arange(2.0, 30, 5), projected=True)
+INNER = (slice(2, 17), slice(0, 15))
+
+
+def case(seed=0):
+    fields = np.random.default_rng(seed).gamma(0.3, 4.0, (2, 1, *COARSE.shape))
+    fields[:, 0, 1, 1] = 0
+    return Case("w", "a", FINE, (0, 0), HOURS, COARSE, ["tp"], fields.astype(np.float32))
+
+
+def rain(seed=1):
+    field = np.random.default_rng(seed).gamma(0.2, 4.0, FINE.shape)
+    return np.where(field < 0.5, 0, field).astype(np.float32)
+
+
+def cells(field):
+    return field[INNER].reshape(3, 5, 3, 5).mean((1, 3))
+
+
+def test_hard_is_exact_soft_goes_half_the_way_and_off_does_nothing():
+    coarse, before = case().coarse[1, 0, 1:4, :3], cells(rain())
+    hard, soft = (consistent(case(), name)(rain(), 1) for name in ("hard", "soft"))
+    np.testing.assert_allclose(cells(hard), coarse, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(cells(soft), (coarse + before) / 2, rtol=1e-5, atol=1e-6)
+    assert consistent(case(), "off") is None
+    outside = np.ones(FINE.shape, bool)
+    outside[INNER] = False
+    np.testing.assert_array_equal(hard[outside], rain()[outside])
+    assert (hard[INNER][:5, 5:10] == 0).all()  # a dry coarse cell
+
+
+def test_too_much_and_a_little_too_little_is_a_factor_and_the_rest_is_spread():
+    wet = np.zeros((2, 4), np.float32)
+    wet[0, :2] = 8.0, 0.0  # three cells of 2 x 2, 2 x 1, 2 x 1
+    wet[:, 2] = 1.0, 3.0
+    rows, columns = np.ones((2, 1)), np.repeat(np.eye(3), [2, 1, 1], axis=0)
+    got = adjusted(wet, np.array([[1.0, 20.0, 3.0]]), rows, columns, 1.0)
+    # 8 of a mean of 2 halves; 1 and 3 four times as much make 8, and 12 is laid on both; dry: 3.
+    np.testing.assert_allclose(got, [[4, 0, 16, 3], [0, 0, 24, 3]])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from(["soft", "hard"]))
+def test_rain_is_never_negative_and_agreeing_rain_stays(seed, name):
+    adjust = consistent(case(seed), name)
+    field = adjust(rain(seed + 1), 0)
+    assert field.dtype == np.float32
+    assert (field >= 0).all()
+    assert np.isfinite(field).all()
+    if name == "hard":
+        np.testing.assert_allclose(adjust(field, 0), field, rtol=1e-5, atol=1e-6)
+
+
+def test_missing_points_and_cells_stay_and_spread_nowhere():
+    this, field = case(), rain()
+    field[3, 1] = np.nan
+    this.coarse[0, 0, 2, 1] = np.nan
+    got = consistent(this, "hard")(field, 0)
+    np.testing.assert_array_equal(np.isnan(got), np.isnan(field))
+    np.testing.assert_array_equal(got[2:7, :5], field[2:7, :5])
+    np.testing.assert_array_equal(got[7:12, 5:10], field[7:12, 5:10])
+    np.testing.assert_allclose(cells(got)[2], this.coarse[0, 0, 3, :3], rtol=1e-5)
+
+
+def test_without_coarse_rain_there_is_nothing_to_agree_with():
+    with pytest.raises(InputError, match=r"consistency=soft: the predictors \(t500\) hold no rain"):
+        consistent(replace(case(), channels=["t500"]), "soft")

@@ -1,0 +1,29 @@
+"""Coarse cells and the fine points that lie in them."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jaxrain.grids.regrid import nearest_matrix
+
+# Of a fine cell: how far rounding may carry the edge of a coarse cell beyond the window's.
+_ROUNDING = 0.1
+
+
+def whole_cells(
+    coarse: NDArray[np.float64], fine: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Cells of one axis that lie wholly among the fine points.
+
+    Args:
+      coarse: centres of the cells, [k].
+      fine: points, [m].
+
+    Returns:
+      (1 where a point belongs to a whole cell, else 0, [m, n]; which cells are whole, [n]).
+    """
+    half = np.abs(np.gradient(coarse)) / 2
+    point = np.abs(np.diff(fine)).mean()
+    margin = (0.5 + _ROUNDING) * point
+    inside = (coarse - half >= fine.min() - margin) & (coarse + half <= fine.max() + margin)
+    chosen = np.flatnonzero(inside)
+    return nearest_matrix(coarse, fine)[:, chosen], chosen

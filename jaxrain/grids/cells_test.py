@@ -1,0 +1,30 @@
+import numpy as np
+
+from jaxrain.grids.cells import whole_cells
+from jaxrain.grids.regrid import block_axis
+
+
+def test_points_belong_to_the_cell_they_lie_in_and_cut_cells_are_left_out():
+    members, chosen = whole_cells(np.array([0.0, 4.0, 8.0, 12.0]), np.arange(0.5, 11.0))
+    np.testing.assert_array_equal(chosen, [1, 2])  # from 2 to 6 and 6 to 10; 0 to 2 is a half
+    np.testing.assert_array_equal(members.sum(0), [4, 4])
+    np.testing.assert_array_equal(np.flatnonzero(members[:, 0]), [2, 3, 4, 5])
+
+
+def test_the_direction_of_the_axes_does_not_matter():
+    down = np.array([12.0, 8.0, 4.0, 0.0])
+    members, chosen = whole_cells(down, np.arange(0.5, 11.0))
+    upward, _ = whole_cells(down[::-1], np.arange(0.5, 11.0))
+    np.testing.assert_array_equal(chosen, [1, 2])
+    np.testing.assert_array_equal(members, upward[:, ::-1])
+
+
+def test_cells_of_blocks_are_whole_and_those_a_window_cuts_are_not():
+    fine = np.arange(40.0)
+    coarse = block_axis(fine, 8)
+    members, chosen = whole_cells(coarse, fine[4:30])
+    np.testing.assert_array_equal(chosen, [1, 2])
+    np.testing.assert_array_equal(members.sum(0), [8, 8])
+    members, chosen = whole_cells(coarse[::-1], fine)
+    np.testing.assert_array_equal(chosen, np.arange(5))
+    assert members[0, 4] == 1
