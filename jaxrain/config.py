@@ -57,6 +57,12 @@ class Config:
                     f"{name}={size}: a network of {len(self.model.channel_mults)} levels halves "
                     f"its input again and again, make it a multiple of {divisor}"
                 )
+        if self.diffusion.objective == "regression" and self.data.target == "regression":
+            raise ValueError(
+                "diffusion.objective=regression with data.target=regression: the regression is "
+                f"trained by itself; set data.target={self.data.measured_from}, or "
+                "diffusion.objective=denoising to train both stages"
+            )
         return self
 
 

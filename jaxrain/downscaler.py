@@ -18,7 +18,8 @@ from pydantic import ValidationError
 
 from jaxrain import __version__
 from jaxrain.config import Config, config_text, load_config
-from jaxrain.ensembles.canvas import make_downscale
+from jaxrain.ensembles.calibration import Calibration, Drawn, load_calibration
+from jaxrain.ensembles.canvas import make_chain, make_downscale
 from jaxrain.ensembles.drawing import Item, canvas_of, draw
 from jaxrain.ensembles.output import case_dataset
 from jaxrain.ensembles.settings import SampleConfig
@@ -29,6 +30,7 @@ from jaxrain.pairs.inputs import beyond_training, input_cases
 from jaxrain.pairs.recipe import BESIDE_KEYS, DataConfig
 from jaxrain.pairs.scaling import Scaling
 from jaxrain.pairs.store import Area, open_areas, open_store, read_manifest, recipe_of
+from jaxrain.stages import Both, Regression, load_regression
 from jaxrain.training.checkpoint import load_parameters, parameters_hash
 from jaxrain.training.network import define_network
 from jaxrain.weather.cf import with_conventions
@@ -52,6 +54,9 @@ class Downscaler:
       step: of the checkpoint.
       checkpoint: sha256 of the weights.
       apply: the network, apply(weights, x, s).
+      regression: what the network learned the remainder of; None where it is of one stage. The
+        weights are `Both` then.
+      calibration: of its members, where `tune --calibrate` made one and the settings want it.
     """
 
     run: Path
@@ -62,6 +67,8 @@ class Downscaler:
     step: int
     checkpoint: str
     apply: Callable[..., jax.Array]
+    regression: Regression | None = None
+    calibration: Calibration | None = None
     _programs: dict[tuple[SampleConfig, Mesh | None], Callable[..., jax.Array]] = dataclasses.field(
         default_factory=dict, repr=False
     )
@@ -82,7 +89,7 @@ class Downscaler:
           dataset: canonical predictors, as `jaxrain.weather.era5.read_coarse` returns them: dims
             (time, level, latitude, longitude), those variables and levels that the run was
             trained with, and at least the area of its fine grid.
-          members: M.
+          members: M; of a regression there is one, whatever is asked.
           seed: the same seed, hour and member give the same field, whatever else is drawn.
           steps: denoising steps; None takes the run's.
           sampler: ddpm, ddim, dpmpp_2m or heun; None takes the run's.
@@ -95,6 +102,7 @@ class Downscaler:
         Raises:
           InputError: predictors or settings that the run can't work with.
         """
+        members = 1 if self.deterministic else members
         changes = {"members": members, "seed": seed, "steps": steps, "sampler": sampler}
         config = _changed(self.config.sample, {k: v for k, v in changes.items() if v is not None})
         case = self._one_case(dataset, area)
@@ -107,6 +115,33 @@ class Downscaler:
         result = case_dataset(case, members, lambda hour, member: rain[hour, member])
         return with_conventions(result.assign_attrs(self.attributes(config))).load()
 
+    @property
+    def deterministic(self) -> bool:
+        """Whether it is a regression, of which all members would be one."""
+        return self.config.diffusion.objective == "regression"
+
+    def program(self, config: SampleConfig, mesh: Mesh | None = None) -> Callable[..., jax.Array]:
+        """The compiled chain from coarse fields to rain, as `make_downscale` builds it.
+
+        Raises:
+          InputError: the sampler does not fit the schedule.
+        """
+        calibration = self.calibration if config.calibrate else None
+        return make_downscale(*self._parts(config, mesh), calibration=calibration, **self._first())
+
+    def chain(self, config: SampleConfig, *, centred: bool) -> Callable[..., Drawn]:
+        """The same up to the end of the chain, not calibrated, with its centre or without."""
+        parts = self._parts(config, None)
+        return make_chain(*parts, finish=lambda drawn: drawn, centred=centred, **self._first())
+
+    def _parts(self, config: SampleConfig, mesh: Mesh | None) -> tuple[Any, ...]:
+        scaling = Scaling.from_manifest(self.manifest, self.config.data)
+        encodings = self.config.data.encodings
+        return self.apply, scaling, self.config.diffusion, config, encodings, mesh
+
+    def _first(self) -> dict[str, Any]:
+        return {"regress": self.regression.regress} if self.regression else {}
+
     def prepare(self, case: Case, config: SampleConfig) -> Draw:
         """Lays a case's canvas; the result draws items, each with its rain in mm [H, W].
 
@@ -116,10 +151,7 @@ class Downscaler:
         mesh = sampling_mesh(len(case.hours) * config.members)
         key = dataclasses.replace(config, members=1, seed=0), mesh
         if key not in self._programs:
-            scaling = Scaling.from_manifest(self.manifest, self.config.data)
-            self._programs[key] = make_downscale(
-                self.apply, scaling, self.config.diffusion, config, self.config.data.encodings, mesh
-            )
+            self._programs[key] = self.program(config, mesh)
         canvas = canvas_of(case, self.config.data, config)
         weights = on_each(self.weights, mesh)
         return partial(draw, self._programs[key], weights, case, canvas, config, mesh=mesh)
@@ -127,18 +159,29 @@ class Downscaler:
     def attributes(self, config: SampleConfig) -> dict[str, Any]:
         """Global attributes that say what made an ensemble."""
         tile, overlap = config.tiling(self.config.data.patch)
-        return {
-            "title": "ensemble of hourly precipitation, downscaled by a diffusion model",
-            "source": f"jaxrain {__version__}",
-            "jaxrain_version": __version__,
-            "jaxrain_run": str(self.run),
-            "jaxrain_checkpoint": self.checkpoint,
-            "jaxrain_checkpoint_step": np.int32(self.step),
+        title = "ensemble of hourly precipitation, downscaled by a diffusion model"
+        chain = {
             "jaxrain_sampler": config.sampler,
             "jaxrain_steps": np.int32(config.steps),
             "jaxrain_eta": config.eta,
             "jaxrain_noise_scale": config.noise_scale,
             "jaxrain_seed": str(config.seed),  # beyond int32, which is all that CF knows
+        }
+        if self.deterministic:
+            title = "hourly precipitation, downscaled by a regression network"
+            chain = {"jaxrain_objective": "regression"}
+        if self.regression:
+            chain["jaxrain_regression"] = self.regression.sha256
+        if self.calibration and config.calibrate:
+            chain["jaxrain_calibration"] = self.calibration.told()
+        return {
+            "title": title,
+            "source": f"jaxrain {__version__}",
+            "jaxrain_version": __version__,
+            "jaxrain_run": str(self.run),
+            "jaxrain_checkpoint": self.checkpoint,
+            "jaxrain_checkpoint_step": np.int32(self.step),
+            **chain,
             "jaxrain_tile": np.int32(tile),
             "jaxrain_overlap": np.int32(overlap),
             "jaxrain_config": config_text(dataclasses.replace(self.config, sample=config)),
@@ -158,6 +201,8 @@ class Downscaler:
         return {
             "version of jaxrain": __version__,
             "checkpoint": self.checkpoint,
+            **({"regression": self.regression.sha256} if self.regression else {}),
+            **({"calibration": self.calibration.sha256()} if self.calibration else {}),
             "network": hashlib.sha256(json.dumps(network, sort_keys=True).encode()).hexdigest(),
             "input": _hash_cases(cases),
             **_beside(data, self.manifest),
@@ -198,16 +243,23 @@ def load(run: str | Path, overrides: Sequence[str] = ()) -> Downscaler:
     init, apply = define_network(
         config.model, config.data, len(manifest["channels"]), config.train.precision
     )
+    if config.diffusion.objective == "regression":
+        one = dataclasses.replace(config.sample, members=1)
+        config = dataclasses.replace(config, sample=one)
     weights, step = load_parameters(run, jax.eval_shape(init, 0))
+    regression = load_regression(config, run, manifest)
+    checkpoint = parameters_hash(weights)
     return Downscaler(
         run,
         config,
         manifest,
         _areas(run, config, manifest),
-        weights,
+        Both(weights, regression.weights) if regression else weights,
         step,
-        parameters_hash(weights),
-        apply,
+        checkpoint,
+        regression.beside(apply) if regression else apply,
+        regression,
+        load_calibration(run, checkpoint) if config.sample.calibrate else None,
     )
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _TELL_EVERY = 15.0  # seconds between lines where no terminal shows a bar
 
-SETTINGS = ("members", "sampler", "steps", "seed", "eta", "batch", "tile", "overlap")
+SETTINGS = ("members", "sampler", "steps", "seed", "eta", "batch", "tile", "overlap", "calibrate")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -56,6 +56,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--batch", metavar="B", help="tiles that the network sees at once")
     parser.add_argument("--tile", metavar="PIXELS", help="edge of a tile")
     parser.add_argument("--overlap", metavar="PIXELS", help="overlap of neighbouring tiles")
+    parser.add_argument(
+        "--calibrate",
+        choices=("true", "false"),
+        help="whether members are calibrated, where `tune --calibrate` was run (true)",
+    )
     parser.add_argument("--store", metavar="DIR", help="where the run's store lies now")
     parser.add_argument("--overwrite", action="store_true", help="replace OUT.nc if it exists")
     return run_command(_sample, parser, argv)
@@ -73,12 +78,25 @@ def _sample(arguments: argparse.Namespace) -> None:
     if arguments.store:
         words.append(f"data.store={arguments.store}")
     downscaler = load(arguments.run, words)
+    if downscaler.deterministic and arguments.members not in (None, "1"):
+        raise InputError(
+            f"--members {arguments.members}: {arguments.run} is a regression, which gives one "
+            "field an hour; leave --members out"
+        )
     cases, origin = _cases(arguments, downscaler)
     config = downscaler.config.sample
+    if downscaler.calibration and (differs := downscaler.calibration.differs(config)):
+        print(
+            f"warning: the calibration was fitted to members of sample.{differs}; run "
+            f"`python -m jaxrain.tune {arguments.run} --calibrate` for these settings",
+            file=sys.stderr,
+        )
+    how = f"{config.members} members, {config.sampler} in {config.steps} steps"
+    if downscaler.deterministic:
+        how = "by regression"
     print(
         f"{downscaler.run} (step {downscaler.step}): {sum(len(case.hours) for case in cases)} "
-        f"hours of {len(cases)} case(s), {config.members} members, {config.sampler} in "
-        f"{config.steps} steps",
+        f"hours of {len(cases)} case(s), {how}",
         flush=True,
     )
     write_ensemble(downscaler, cases, output, origin, overwrite=arguments.overwrite)

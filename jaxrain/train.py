@@ -57,7 +57,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def train(config: "Config", stop: "Stop | None" = None) -> None:
-    """Trains what a config describes, to its last step.
+    """Trains what a config describes, to its last step; with data.target=regression both stages.
 
     Args:
       config: resolved; `train.run` is the folder of the run.
@@ -75,6 +75,7 @@ def train(config: "Config", stop: "Stop | None" = None) -> None:
 
     from jaxrain.pairs.loader import training_batches
     from jaxrain.pairs.revival import outlive_workers
+    from jaxrain.stages import first_stage, load_regression
     from jaxrain.training.checkpoint import open_checkpoints
     from jaxrain.training.hosts import agree, is_first
     from jaxrain.training.lock import hold
@@ -102,6 +103,8 @@ def train(config: "Config", stop: "Stop | None" = None) -> None:
     share, shares = share_of_host(mesh)
     store = _open_store(config)
     agree(lambda: _check_run(run, config, store))
+    if config.data.target == "regression":
+        first_stage(config, lambda first: train(first, stop))
 
     init, apply = define_network(
         config.model,
@@ -110,7 +113,8 @@ def train(config: "Config", stop: "Stop | None" = None) -> None:
         config.train.precision,
         config.train.rematerialise,
     )
-    loss_fn = make_loss(apply, config.diffusion, store.scaling(config.data))
+    scaling, regression = store.scaling(config.data), load_regression(config, run, store.manifest)
+    loss_fn = make_loss(apply, config.diffusion, scaling, regression.apply if regression else None)
     with contextlib.ExitStack() as stack:
 
         def take() -> None:
@@ -156,6 +160,8 @@ def train(config: "Config", stop: "Stop | None" = None) -> None:
         if kept:
             state, _ = checkpoints.restore(state, done)
         agree(lambda: _keep(run, config, store))
+        if regression:
+            agree(lambda: regression.keep(run))
         weights = sum(leaf.size for leaf in jax.tree.leaves(state.params))
         _say(
             f"{'going on with' if kept else 'beginning'} {run}: {weights / 1e6:.2f} million "
@@ -170,9 +176,10 @@ def train(config: "Config", stop: "Stop | None" = None) -> None:
             checkpoints=checkpoints,
             run=run,
             validate=make_validation(
-                config, store, apply, mesh, run / "report" if is_first() else None
+                config, store, apply, mesh, run / "report" if is_first() else None, regression
             ),
             stop=stop,
+            frozen=(put_state(regression.weights, mesh),) if regression else (),
         )
         train_loop(training, state, read_progress(kept) if kept else None, batches)
     _say(f"trained: {run}; next: python -m jaxrain.sample {run} --output OUT.nc")

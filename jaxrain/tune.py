@@ -13,6 +13,7 @@ from jaxrain.errors import InputError
 
 if TYPE_CHECKING:
     from jaxrain.downscaler import Downscaler
+    from jaxrain.pairs.store import Store
     from jaxrain.validation import Case
 
 SAMPLERS = ("dpmpp_2m", "heun", "ddim")
@@ -62,6 +63,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="SHARE",
         help="CRPS that may be lost against the best (default: 0.01)",
     )
+    parser.add_argument(
+        "--calibrate",
+        action="store_true",
+        help="instead: fit spread and amounts of the run's members to the validation hours; "
+        "sampling then uses them unless sample.calibrate=false",
+    )
     parser.add_argument("--store", metavar="DIR", help="where the run's store lies now")
     parser.add_argument("--dry-run", action="store_true", help="leave the run's default as it is")
     return run_command(_tune, parser, argv)
@@ -77,8 +84,14 @@ def _tune(arguments: argparse.Namespace) -> None:
             "of 1 or more windows"
         )
     keep_compiled_programs()
-    words = [f"data.store={arguments.store}"] if arguments.store else []
+    words = ["sample.calibrate=false"]  # what is tuned and fitted are members as they come
+    words += [f"data.store={arguments.store}"] if arguments.store else []
     downscaler = load(arguments.run, words)
+    if downscaler.deterministic:
+        raise InputError(f"{arguments.run} is a regression: it has no sampler to tune")
+    if arguments.calibrate:
+        _calibrate(downscaler, arguments)
+        return
     settings = [
         _setting(downscaler, name, steps)
         for name in arguments.samplers
@@ -128,6 +141,34 @@ def _setting(downscaler: "Downscaler", name: str, steps: int) -> Any:
         raise InputError(f"--samplers {name} --steps {steps}: {message}") from None
 
 
+def _calibrate(downscaler: "Downscaler", arguments: argparse.Namespace) -> None:
+    from jaxrain.calibrating import calibrate, window_cases
+    from jaxrain.pairs.store import open_store
+
+    config = downscaler.config
+    store = open_store(config.data.store, config.data)
+    cases = _there(window_cases(config, store, arguments.cases), store)
+    found = calibrate(downscaler, cases, arguments.members)
+    print("| members | CRPS [mm] | spread/skill | wet area, of truth's | p99.9, of truth's |")
+    print("| --- | --- | --- | --- | --- |")
+    for name, told in (
+        ("as they come", "before"),
+        ("calibrated", "after"),
+        ("calibrated to the other half of the windows", "held_out"),
+    ):
+        if told in found.report:
+            scores = found.report[told]
+            columns = ("crps_mm", "spread_skill", "wet_area_ratio", "p99.9_ratio")
+            print(f"| {name} | " + " | ".join(f"{scores.get(key, '-'):.4}" for key in columns), "|")
+    if not arguments.dry_run:
+        found.save(downscaler.run)
+    print(
+        f"on {len(cases)} windows of the validation hours ({found.report['points']} points), "
+        f"{arguments.members} members: spread times {found.inflation:.3g}"
+        + ("" if arguments.dry_run else f", kept in {downscaler.run}; sample uses it")
+    )
+
+
 def _cases(downscaler: "Downscaler", count: int) -> "list[Case]":
     from jaxrain.pairs.store import open_store
     from jaxrain.validation import choose_cases
@@ -135,7 +176,10 @@ def _cases(downscaler: "Downscaler", count: int) -> "list[Case]":
     config = downscaler.config
     train = dataclasses.replace(config.train, validation_cases=count)
     store = open_store(config.data.store, config.data)
-    cases = choose_cases(dataclasses.replace(config, train=train), store)
+    return _there(choose_cases(dataclasses.replace(config, train=train), store), store)
+
+
+def _there(cases: "list[Case]", store: "Store") -> "list[Case]":
     if not cases:
         raise InputError(
             f"the store {store.path} has no validation hours: name some in data.splits.validation "
@@ -147,18 +191,9 @@ def _cases(downscaler: "Downscaler", count: int) -> "list[Case]":
 def _try(downscaler: "Downscaler", setting: Any, cases: "Sequence[Case]", members: int) -> Trial:
     import numpy as np
 
-    from jaxrain.ensembles.canvas import make_downscale
-    from jaxrain.pairs.scaling import Scaling
     from jaxrain.validation import draw, score, spread_skill
 
-    scaling = Scaling.from_manifest(downscaler.manifest, downscaler.config.data)
-    program = make_downscale(
-        downscaler.apply,
-        scaling,
-        downscaler.config.diffusion,
-        setting,
-        downscaler.config.data.encodings,
-    )
+    program = downscaler.program(setting)
     compiled, seconds, drawn = set(), [], []
     for case in cases:
         shapes = (case.canvas.lattice, case.coarse.shape)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from jaxrain import tune
+from jaxrain import sample, tune
 from jaxrain.config import load_config, save_config
 from jaxrain.pairs.build import prepare
 from jaxrain.pairs.store import open_store, save_grids, save_json
@@ -88,6 +88,34 @@ def test_the_recommendation_becomes_the_runs_default(make_run, capsys):
     assert sample.members == 3
     assert (run / "report" / "tune.png").stat().st_size > 1000
     assert "now the default of" in capsys.readouterr().out
+
+
+def test_a_calibration_is_kept_with_the_run_and_sampling_uses_it(make_run, tmp_path, capsys):
+    run = make_run("2020-07-01T02/2020-07-01T03")
+    words = [str(run), "--calibrate", "--cases", "2", "--members", "2"]
+    assert tune.main([*words, "--dry-run"]) == 0
+    assert not (run / "calibration.json").exists()
+    assert tune.main(words) == 0
+    said = capsys.readouterr().out
+    assert "| calibrated to the other half of the windows |" in said
+    report = json.loads((run / "calibration.json").read_text())["report"]
+    assert report["before"]["crps_mm"] != report["after"]["crps_mm"]
+
+    def drawn(name, *words):
+        output = tmp_path / name
+        split = ["--split", "validation", "--members", "1"]
+        assert sample.main([str(run), "--output", str(output), *split, *words]) == 0
+        with xr.open_dataset(output) as dataset:
+            return dataset.load()
+
+    calibrated, plain = drawn("a.nc"), drawn("b.nc", "--calibrate", "false")
+    assert "2 windows" in calibrated.attrs["jaxrain_calibration"]
+    assert "jaxrain_calibration" not in plain.attrs
+    assert float(abs(calibrated["precipitation"] - plain["precipitation"]).max()) > 0
+    assert float(calibrated["precipitation"].min()) >= 0
+    capsys.readouterr()
+    drawn("c.nc", "--steps", "5")
+    assert "was fitted to members of sample.steps=4, now it is 5" in capsys.readouterr().err
 
 
 def test_what_cannot_be_tried_is_one_line(make_run, capsys):

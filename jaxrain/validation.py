@@ -17,6 +17,7 @@ from jaxrain.grids.regrid import bilinear_matrix
 from jaxrain.pairs.bending import RAIN_CHANNEL
 from jaxrain.pairs.store import Area, Store
 from jaxrain.pairs.surroundings import place_maps
+from jaxrain.stages import Both, Regression
 from jaxrain.training.mesh import whole_here
 from jaxrain.training.network import Apply
 from jaxrain.training.picture import save_picture
@@ -45,7 +46,12 @@ class Case:
 
 
 def make_validation(
-    config: Config, store: Store, apply: Apply, mesh: Mesh, report: Path | None
+    config: Config,
+    store: Store,
+    apply: Apply,
+    mesh: Mesh,
+    report: Path | None,
+    regression: Regression | None = None,
 ) -> Callable[[int, Any], dict[str, float]] | None:
     """Prepares validation: `train.validation_cases` hours, spread over the wetter half.
 
@@ -55,6 +61,7 @@ def make_validation(
       apply: the network.
       mesh: where the weights lie; all its hosts must validate together, each by itself.
       report: folder for `validation_STEP.png`; None draws none.
+      regression: what the network learns the remainder of, if so.
 
     Returns:
       validate(step, weights) -> {"validation_crps_mm": fair CRPS, mean over known points,
@@ -65,15 +72,21 @@ def make_validation(
     cases = choose_cases(config, store)
     if not cases:
         return None
-    members = config.train.validation_members
+    members = 1 if config.diffusion.objective == "regression" else config.train.validation_members
     sample = dataclasses.replace(config.sample, steps=config.train.validation_steps)
     downscale = make_downscale(
-        apply, store.scaling(config.data), config.diffusion, sample, config.data.encodings
+        regression.beside(apply) if regression else apply,
+        store.scaling(config.data),
+        config.diffusion,
+        sample,
+        config.data.encodings,
+        regress=regression.regress if regression else None,
     )
 
     def validate(step: int, weights: Any) -> dict[str, float]:
         # On one device: a few small chains are not worth a message between devices.
         weights = whole_here(weights, mesh)
+        weights = Both(weights, regression.weights) if regression else weights
         drawn = [draw(downscale, weights, case, members) for case in cases]
         if report is not None:
             rows = [
@@ -86,13 +99,12 @@ def make_validation(
     return validate
 
 
-def draw(
-    downscale: Callable[..., jax.Array], weights: Any, case: Case, members: int
-) -> NDArray[np.float32]:
-    """Members of a case, mm, [M, H, W]; `downscale` as `make_downscale` builds it."""
+def draw(downscale: Callable[..., Any], weights: Any, case: Case, members: int) -> Any:
+    """Members of a case, mm, [M, H, W]; `downscale` as `make_downscale` builds it, or another chain
+    of `make_chain`, whose arrays come back."""
     coarse = np.broadcast_to(case.coarse, (members, *case.coarse.shape))
     minutes = np.full(members, case.minutes)
-    return np.asarray(downscale(weights, case.canvas, coarse, np.arange(members), minutes))
+    return jax.device_get(downscale(weights, case.canvas, coarse, np.arange(members), minutes))
 
 
 def choose_cases(config: Config, store: Store) -> list[Case]:
@@ -104,7 +116,7 @@ def choose_cases(config: Config, store: Store) -> list[Case]:
     if count == 0:
         return []
     chosen = np.linspace(0, len(wetter) - 1, count).round().astype(int)
-    return [_case(config, store.channels, *wetter[index]) for index in chosen]
+    return [make_case(config, store.channels, *wetter[index]) for index in chosen]
 
 
 def score(cases: list[Case], drawn: list[NDArray[np.float32]]) -> dict[str, float]:
@@ -144,11 +156,18 @@ def wettest_window(rain: NDArray[np.float32], size: tuple[int, int]) -> tuple[in
     return int(row), int(column)
 
 
-def _case(config: Config, channels: list[str], area: Area, hour: int) -> Case:
+def make_case(
+    config: Config,
+    channels: list[str],
+    area: Area,
+    hour: int,
+    place: tuple[int, int] | None = None,
+) -> Case:
+    """A window of an hour: its first row and column are `place`, or the wettest window's."""
     rain, coarse = np.asarray(area.fine(hour)), np.asarray(area.coarse(hour))
     side = config.train.validation_size or config.data.patch
     height, width = (min(side, length) for length in rain.shape)
-    row, column = wettest_window(rain, (height, width))
+    row, column = wettest_window(rain, (height, width)) if place is None else place
     fine = area.fine_grid.window(row, column, height, width)
     tile, overlap = config.sample.tiling(config.data.patch)
     canvas = make_canvas(

@@ -36,6 +36,9 @@ class DiffusionConfig:
       prediction: what the network outputs: eps (the noise), v (s eps - sqrt(1 - s^2) x0; Salimans
         and Ho 2022, arXiv:2202.00512, eq. after 10) or x0.
       loss: l2 or l1.
+      objective: denoising, or regression: the same network, asked for x0 at once, without noise;
+        l2 makes it the mean of what can be, l1 the median. Prediction, levels and weighting are
+        not heeded then.
       noise_levels: levels drawn in training: continuous (uniform t, then s uniform within its
         step; Chen et al. 2020, arXiv:2009.00713) or lognormal (ln sigma normal; EDM).
       p_mean: mean of ln(sigma) for lognormal, sigma relative to the scaled target.
@@ -50,6 +53,7 @@ class DiffusionConfig:
     end: Annotated[float, Field(gt=0, le=1)] = 2e-2
     prediction: Prediction = "eps"
     loss: Literal["l1", "l2"] = "l2"
+    objective: Literal["denoising", "regression"] = "denoising"
     noise_levels: Literal["continuous", "lognormal"] = "continuous"
     p_mean: float = -1.2
     p_std: Annotated[float, Field(gt=0)] = 1.2
@@ -150,22 +154,44 @@ def loss_at(
     eps: Array,
     mask: Array | None = None,
 ) -> tuple[Array, dict[str, Array]]:
-    """`training_loss` at given levels s [B, 1] and noise eps [B, H, W, 1]."""
-    mask = jnp.ones_like(x0) if mask is None else mask
+    """`training_loss` at given levels s [B, 1] and noise eps [B, H, W, 1].
+
+    With the objective regression neither is heeded.
+    """
+    if config.objective == "regression":
+        error, even = regress(network, condition) - x0, jnp.ones_like(s)
+        return _mean_cost(config, error, even, jnp.zeros_like(s), mask)
     level = s[:, :, None, None]  # [B, 1, 1, 1]
     x = q_sample(x0, level, eps)
     target = _target(config.prediction, x0, eps, level)
     error = network(jnp.concatenate([condition, x], -1), s) - target
+    return _mean_cost(config, error, _weight(config, s), s, mask)
+
+
+def regress(network: Network, condition: Array) -> Array:
+    """What a network of the objective regression says of x0, [B, H, W, 1].
+
+    Its noisy channel is 0 and so is s, which is all that a denoiser would learn from pure noise.
+    """
+    nothing = jnp.zeros_like(condition[..., :1])
+    s = jnp.zeros((len(condition), 1), condition.dtype)
+    return network(jnp.concatenate([condition, nothing], -1), s)
+
+
+def _mean_cost(
+    config: DiffusionConfig, error: Array, weight: Array, s: Array, mask: Array | None
+) -> tuple[Array, dict[str, Array]]:
+    """The loss of errors [B, H, W, 1] with weights [B, 1], as `training_loss` returns it."""
+    mask = jnp.ones_like(error) if mask is None else mask
     # where, and not a product: a missing target may be NaN.
     cost = jnp.where(mask > 0, jnp.abs(error) if config.loss == "l1" else jnp.square(error), 0)
     known = jnp.sum(mask > 0, (1, 2, 3), dtype=cost.dtype)
     total = jnp.sum(cost, (1, 2, 3))
-    weight = _weight(config, s[:, 0])
-    loss = jnp.sum(weight * total) / jnp.maximum(jnp.sum(known), 1)
+    loss = jnp.sum(weight[:, 0] * total) / jnp.maximum(jnp.sum(known), 1)
     aux = {
         "s": s,
         "per_example": total / jnp.maximum(known, 1),
-        "known": jnp.sum(known) / x0.size,
+        "known": jnp.sum(known) / error.size,
     }
     return loss, aux
 
@@ -201,11 +227,13 @@ def denoiser(network: Network, condition: Array, config: DiffusionConfig) -> Den
     Args:
       network: (input [B, H, W, C + 1], s [B, 1]) -> [B, H, W, 1].
       condition: [B, H, W, C].
-      config: of the process; its prediction is used.
+      config: of the process; its objective and prediction are used.
 
     Returns:
-      A function of x [B, H, W, 1] and s ([B, 1] or a scalar).
+      A function of x [B, H, W, 1] and s ([B, 1] or a scalar), which a regression does not heed.
     """
+    if config.objective == "regression":
+        return lambda x, s: regress(network, condition)
 
     def denoise(x: Array, s: ArrayLike) -> Array:
         s = jnp.broadcast_to(jnp.asarray(s, x.dtype), (x.shape[0], 1))

@@ -10,6 +10,7 @@ from jaxrain.diffusion.process import (
     loss_at,
     posterior,
     q_sample,
+    regress,
     training_loss,
 )
 from jaxrain.diffusion.schedules import make_schedule, posterior_coefficients
@@ -130,3 +131,34 @@ def test_loss_follows_its_key_alone():
 def test_unknown_names_are_refused():
     with pytest.raises(ValueError, match="unknown schedule 'sine'"):
         DiffusionConfig(schedule="sine")
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("l2", 0.25), ("l1", 0.5)])
+def test_a_regression_is_scored_on_the_field_itself_without_noise(kind, expected):
+    x0, _, condition, _ = numbers()
+    config = DiffusionConfig(objective="regression", loss=kind, prediction="eps")
+
+    def network(x, s):  # knows the field but for 0.5, where nothing of noise is shown to it
+        return x0 + 0.5 + 9 * x[..., 2:] + 9 * s[:, :, None, None]
+
+    loss, aux = training_loss(network, config, SCHEDULE, jax.random.key(0), x0, condition)
+    assert float(loss) == pytest.approx(expected, rel=1e-5)
+    np.testing.assert_array_equal(aux["s"], 0)
+    np.testing.assert_allclose(regress(network, condition), x0 + 0.5, rtol=1e-6)
+    noisy = denoiser(network, condition, config)(jnp.full_like(x0, 7), 0.3)
+    np.testing.assert_allclose(noisy, x0 + 0.5, rtol=1e-6)
+
+
+def test_squared_error_finds_the_mean_and_absolute_error_the_median():
+    x0 = jnp.asarray([0.0, 0.0, 6.0]).reshape(3, 1, 1, 1)
+    condition = jnp.zeros((3, 1, 1, 2))
+
+    def slope(value, kind):
+        config = DiffusionConfig(objective="regression", loss=kind)
+        loss = lambda c: training_loss(  # noqa: E731
+            lambda x, s: jnp.full_like(x0, c), config, SCHEDULE, jax.random.key(0), x0, condition
+        )[0]
+        return float(jax.grad(loss)(value))
+
+    assert slope(2.0, "l2") == pytest.approx(0, abs=1e-6)
+    assert slope(-0.1, "l1") < 0 < slope(0.1, "l1")

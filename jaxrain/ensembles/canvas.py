@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from jaxrain.diffusion.process import Denoise, DiffusionConfig, denoiser
 from jaxrain.diffusion.samplers import SAMPLERS
-from jaxrain.diffusion.samplers.stepping import Noise
+from jaxrain.diffusion.samplers.stepping import Noise, clipped, first_level
 from jaxrain.diffusion.schedules import make_schedule
+from jaxrain.ensembles.calibration import Calibration, Drawn, rain_of
 from jaxrain.ensembles.fusion import fuse
 from jaxrain.ensembles.noise import white_noise
 from jaxrain.ensembles.settings import SampleConfig
@@ -32,7 +33,7 @@ from jaxrain.grids.tiling import Lattice
 from jaxrain.pairs.conditioning import condition_fields, with_surroundings
 from jaxrain.pairs.encodings import encode_time
 from jaxrain.pairs.interpolation import interpolation_matrices
-from jaxrain.pairs.scaling import Scaling, decode_target, target_bounds
+from jaxrain.pairs.scaling import Scaling, target_bounds
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +102,9 @@ def make_downscale(
     config: SampleConfig,
     encodings: Sequence[str] = (),
     mesh: Mesh | None = None,
+    *,
+    regress: Callable[[Any, jax.Array], jax.Array] | None = None,
+    calibration: Calibration | None = None,
 ) -> Callable[..., jax.Array]:
     """Builds the compiled chain of a network: coarse fields in, rain out.
 
@@ -112,6 +116,9 @@ def make_downscale(
       config: sampler, steps, batch; `seed` is the default one.
       encodings: that it was trained with; those of the time are made from the minutes.
       mesh: of `sampling_mesh`, whose devices share the work; None takes one device.
+      regress: where the network learned what a regression leaves, that regression,
+        regress(parameters, condition [B, H, W, C - 1]) -> x0 [B, H, W, 1].
+      calibration: of the members; None leaves them as they come.
 
     Returns:
       `downscale(parameters, canvas, coarse, members, minutes, seed=None) -> rain`:
@@ -126,17 +133,52 @@ def make_downscale(
     Raises:
       InputError: the sampler cannot take so many steps of this schedule.
     """
+    finish = partial(rain_of, scaling=scaling, dry_below_mm=config.dry_below_mm)
+    if calibration is not None:
+        quantiles = (calibration.source_mm, calibration.target_mm)
+        finish = partial(finish, inflation=calibration.inflation, quantiles_mm=quantiles)
+    centred = calibration is not None and calibration.inflation != 1.0
+    built = (apply, scaling, diffusion, config, encodings, mesh)
+    return make_chain(*built, regress=regress, finish=finish, centred=centred)
+
+
+def make_chain(
+    apply: Callable[[Any, jax.Array, jax.Array], jax.Array],
+    scaling: Scaling,
+    diffusion: DiffusionConfig,
+    config: SampleConfig,
+    encodings: Sequence[str] = (),
+    mesh: Mesh | None = None,
+    *,
+    regress: Callable[[Any, jax.Array], jax.Array] | None = None,
+    finish: Callable[[Drawn], Any],
+    centred: bool,
+) -> Callable[..., Any]:
+    """`make_downscale` up to the end of the chain, what it returns being `finish` of it.
+
+    Args:
+      finish: makes arrays [n, ...] of a `Drawn`, inside the compiled program.
+      centred: whether finish needs the centre: one evaluation of the network more.
+
+    Other arguments, Raises: as `make_downscale`.
+    """
     schedule = make_schedule(diffusion.schedule, diffusion.steps, diffusion.start, diffusion.end)
     bounds = {"sigma_min": config.sigma_min, "sigma_max": config.sigma_max}
 
+    clip = target_bounds(scaling)
+    if regress is not None:  # a difference of two that lie within the bounds
+        clip = (2 * clip[0], 2 * clip[1])
+
     def sampler(denoise: Denoise, noise: Noise) -> jax.Array:
+        if diffusion.objective == "regression":
+            return clipped(denoise(jnp.zeros_like(noise(0)), 0.0), clip)
         return SAMPLERS[config.sampler](
             denoise,
             noise,
             schedule,
             steps=config.steps,
             eta=config.eta,
-            clip=target_bounds(scaling),
+            clip=clip,
             **{name: bound for name, bound in bounds.items() if bound is not None},
         )
 
@@ -159,7 +201,7 @@ def make_downscale(
         *,
         lattice: Lattice,
         axis: str | None = None,
-    ) -> jax.Array:
+    ) -> Any:
         network = partial(apply, parameters)
         count = len(coarse)
 
@@ -169,42 +211,73 @@ def make_downscale(
         condition, mask, rain_mm = condition_fields(
             scaling, coarse, each(weights_y), each(weights_x)
         )
-        channels = condition.shape[-1]
 
-        def denoise_tiles(
-            x: jax.Array, s: jax.Array, item: jax.Array, corner: jax.Array
-        ) -> jax.Array:
+        def cut_tiles(field: jax.Array, item: jax.Array, corner: jax.Array) -> jax.Array:
             def cut(i: jax.Array, at: jax.Array) -> jax.Array:
-                size = (1, lattice.tile, lattice.tile, channels)
-                return jax.lax.dynamic_slice(condition, (i, *at, 0), size)[0]
+                size = (1, lattice.tile, lattice.tile, field.shape[-1])
+                return jax.lax.dynamic_slice(field, (i, *at, 0), size)[0]
 
+            return jax.vmap(cut)(item, corner)
+
+        def condition_tiles(item: jax.Array, corner: jax.Array) -> jax.Array:
             def cut_map(at: jax.Array) -> jax.Array:
                 assert maps is not None
                 size = (lattice.tile, lattice.tile, maps.shape[-1])
                 return jax.lax.dynamic_slice(maps, (*at, 0), size)
 
             # Maps join tile by tile: every item on the canvas shares them.
-            tiles = with_surroundings(
-                jax.vmap(cut)(item, corner),
+            return with_surroundings(
+                cut_tiles(condition, item, corner),
                 None if maps is None else jax.vmap(cut_map)(corner),
                 None if clock is None else clock[item],
             )
+
+        blank = jnp.zeros((count, *lattice.canvas, 1), condition.dtype)
+        expected = blank
+        if regress is not None:
+
+            def regress_tiles(
+                x: jax.Array, s: jax.Array, item: jax.Array, corner: jax.Array
+            ) -> jax.Array:
+                return regress(parameters, condition_tiles(item, corner))
+
+            expected = fuse(regress_tiles, lattice, count, config.batch, axis)(blank, 0.0)
+
+        def denoise_tiles(
+            x: jax.Array, s: jax.Array, item: jax.Array, corner: jax.Array
+        ) -> jax.Array:
+            tiles = condition_tiles(item, corner)
+            if regress is not None:
+                tiles = jnp.concatenate([tiles, cut_tiles(expected, item, corner)], -1)
             return denoiser(network, tiles, diffusion)(x, s)
+
+        def white(k: jax.Array, who: jax.Array) -> jax.Array:
+            return white_noise(seed, who, minutes, k, origin, lattice.canvas)[..., None]
 
         def noise(k: ArrayLike) -> jax.Array:
             k = jnp.asarray(k)
-            white = white_noise(seed, members, minutes, k, origin, lattice.canvas)
-            return white[..., None] * jnp.where(k == 0, 1.0, config.noise_scale)
+            return white(k, members) * jnp.where(k == 0, 1.0, config.noise_scale)
 
-        x0 = sampler(fuse(denoise_tiles, lattice, count, config.batch, axis), noise)
-        rain = jnp.where(mask > 0, decode_target(scaling, x0, rain_mm), jnp.nan)
-        height, width = lattice.shape
-        return rain[:, :height, :width, 0]
+        denoise = fuse(denoise_tiles, lattice, count, config.batch, axis)
+        x0 = expected + sampler(denoise, noise)
+        centre = None
+        if centred:
+            nobody = jnp.full_like(members, -1)
+            begin = first_level(schedule, config.sigma_max)
+            centre = expected + clipped(denoise(white(jnp.asarray(0), nobody), begin), clip)
+
+        def inside(field: jax.Array) -> jax.Array:
+            height, width = lattice.shape
+            return field[:, :height, :width, 0]
+
+        known = inside(mask) > 0
+        shared = None if centre is None else inside(centre)
+        return finish(Drawn(inside(x0), shared, inside(rain_mm), known))
 
     abreast = 1 if mesh is None else mesh.shape[FIELDS]
 
     @partial(jax.jit, static_argnames="lattice")
-    def shared_chain(*arguments: Any, lattice: Lattice) -> jax.Array:
+    def shared_chain(*arguments: Any, lattice: Lattice) -> Any:
         if mesh is None:
             return chain(*arguments, lattice=lattice)
         # Each device by itself, so that nothing is sent but what `fuse` sends.
@@ -223,13 +296,13 @@ def make_downscale(
         members: ArrayLike,
         minutes: ArrayLike,
         seed: int | None = None,
-    ) -> jax.Array:
+    ) -> Any:
         count = len(np.asarray(members))
         # Spare places repeat the last field, so that all devices have as many.
         filled = np.minimum(np.arange(-(-count // abreast) * abreast), count - 1)
         minutes = np.asarray(minutes, np.int32)[filled]
         clock = encode_time(encodings, minutes.astype("datetime64[m]"))
-        rain = shared_chain(
+        found = shared_chain(
             on_each(parameters, mesh),
             canvas.weights_y,
             canvas.weights_x,
@@ -242,7 +315,7 @@ def make_downscale(
             np.uint32(config.seed if seed is None else seed),
             lattice=canvas.lattice,
         )
-        return rain[:count] if len(filled) > count else rain
+        return jax.tree.map(lambda x: x[:count], found) if len(filled) > count else found
 
     return downscale
 

@@ -7,7 +7,8 @@ import pytest
 
 from jaxrain.diffusion.process import DiffusionConfig
 from jaxrain.diffusion.samplers import SAMPLERS
-from jaxrain.ensembles.canvas import items_at_once, make_canvas, make_downscale
+from jaxrain.ensembles.calibration import Calibration, rain_of
+from jaxrain.ensembles.canvas import items_at_once, make_canvas, make_chain, make_downscale
 from jaxrain.ensembles.settings import SampleConfig
 from jaxrain.errors import InputError
 from jaxrain.grids.grid import Grid
@@ -193,3 +194,35 @@ def test_impossible_settings_name_themselves():
         SampleConfig(overlap=64).tiling(64)
     with pytest.raises(ValueError, match="'euler'; there are ddpm, ddim"):
         SampleConfig(sampler="euler")
+
+
+def gaussian(parameters, x, s):
+    """Knows that x0 is white with mean 0.2 and standard deviation 0.3, whatever the weather."""
+    s = s[:, :, None, None]
+    gain = s * 0.09 / (s**2 * 0.09 + 1 - s**2)
+    return 0.2 + gain * (x[..., -1:] - s * 0.2)
+
+
+def test_calibrated_members_move_from_a_centre_that_all_share_and_each_can_be_made_alone():
+    where, coarse = canvas(), coarse_fields(1)
+    config = SampleConfig(steps=20, batch=4, sampler="dpmpp_2m")
+    chain = make_chain(gaussian, SCALING, PROCESS, config, finish=lambda drawn: drawn, centred=True)
+    drawn = chain(0, where, coarse.repeat(3, 0), np.arange(3), [MINUTES] * 3)
+    np.testing.assert_array_equal(drawn.centre[0], drawn.centre[2])
+    np.testing.assert_allclose(drawn.centre, 0.2, atol=0.05)
+    np.testing.assert_allclose(np.std(drawn.x0), 0.3, rtol=0.05)
+
+    calibration = Calibration(
+        checkpoint="",
+        settings={},
+        inflation=2.0,
+        source_mm=(0.0, 1.0, 5.0),
+        target_mm=(0.0, 0.5, 8.0),
+        report={},
+    )
+    downscale = make_downscale(gaussian, SCALING, PROCESS, config, calibration=calibration)
+    alone = downscale(0, where, coarse, [2], [MINUTES])
+    quantiles = (calibration.source_mm, calibration.target_mm)
+    whole = rain_of(drawn, SCALING, 2.0, quantiles)
+    np.testing.assert_allclose(alone[0], whole[2], rtol=1e-4, atol=1e-5)
+    assert float(np.abs(whole - rain_of(drawn, SCALING)).max()) > 1

@@ -27,6 +27,8 @@ class SampleConfig:
       sigma_max: likewise the most, where its chain begins.
       noise_scale: factor on the noise that stochastic samplers inject after the first draw;
         1 is what the sampler's theory asks for.
+      dry_below_mm: rain of an hour below it is written as none; 0.1 is what a gauge cannot see.
+      calibrate: whether members go through RUN/calibration.json, where `tune --calibrate` made one.
     """
 
     sampler: str = "ddim"
@@ -40,6 +42,8 @@ class SampleConfig:
     sigma_min: float | None = Field(default=None, gt=0)
     sigma_max: float | None = Field(default=None, gt=0)
     noise_scale: float = Field(default=1.0, ge=0)
+    dry_below_mm: float = Field(default=0.0, ge=0)
+    calibrate: bool = True
 
     @field_validator("sampler")
     @classmethod

@@ -4,6 +4,7 @@ Physical values are interpolated first and scaled after, so that the coarse rain
 is measured from is the bilinear rain in mm, whatever the scaling bends.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -17,7 +18,7 @@ class Example(NamedTuple):
 
     Attributes:
       condition: scaled predictors, [B, P, Q, I*C], 0 where missing; then what is known beside the
-        weather, M + K channels, where there is any.
+        weather, M + K channels, where there is any; then what a regression expects.
       x0: target, [B, P, Q, 1], 0 where missing.
       mask: 1 where fine and coarse are both there, else 0, [B, P, Q, 1].
       coarse_rain_mm: interpolated coarse rain, mm, [B, P, Q, 1]; 0 where missing or not given.
@@ -96,7 +97,11 @@ def with_surroundings(
     return jnp.concatenate(parts, axis=-1) if len(parts) > 1 else condition
 
 
-def assemble(batch: dict[str, jax.Array], scaling: Scaling) -> Example:
+def assemble(
+    batch: dict[str, jax.Array],
+    scaling: Scaling,
+    regress: Callable[[jax.Array], jax.Array] | None = None,
+) -> Example:
     """A loader's batch -> condition, target, mask and coarse rain.
 
     Args:
@@ -104,6 +109,8 @@ def assemble(batch: dict[str, jax.Array], scaling: Scaling) -> Example:
         [B, I, P, k]; `weights_x` [B, I, Q, l]; where configured `maps` [B, P, Q, M] and `clock`
         [B, K].
       scaling: of the store.
+      regress: condition -> x0 as a regression sees it, [B, P, Q, 1]: it becomes the last channel
+        of the condition, and the target what it leaves.
     """
     condition, mask, rain_mm = condition_fields(
         scaling, batch["coarse"], batch["weights_y"], batch["weights_x"]
@@ -113,4 +120,7 @@ def assemble(batch: dict[str, jax.Array], scaling: Scaling) -> Example:
     there = jnp.isfinite(fine) & (mask > 0)
     # NaN is taken out before the scaling: a masked NaN would still poison the gradients.
     x0 = encode_target(scaling, jnp.where(there, fine, 0), rain_mm)
+    if regress is not None:
+        expected = regress(condition)
+        condition, x0 = jnp.concatenate([condition, expected], axis=-1), x0 - expected
     return Example(condition, jnp.where(there, x0, 0), there.astype(x0.dtype), rain_mm)

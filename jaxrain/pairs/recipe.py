@@ -182,9 +182,11 @@ class DataConfig:
         `jaxrain.weather.npy_layout`.
       splits: hours of training, validation and test.
       store: folder of the store.
-      target: 'difference' learns fine minus interpolated coarse rain, 'direct' the rain itself.
+      target: 'difference' learns fine minus interpolated coarse rain, 'direct' the rain itself,
+        'regression' what a regression network of the same size, which is trained first, leaves.
       rain_scaling: how rain is bent before it is scaled to [0, 1] by the fine rain's training
-        minimum and maximum: not (linear), by the root, or by log(1 + mm / rain_scale_mm).
+        minimum and maximum: not (linear), by the root (sqrt), by log(1 + mm / rain_scale_mm)
+        (log1p), or by the training hours' quantiles to a normal distribution (normal_score).
       rain_scale_mm: rain below this is about linear under log1p, mm.
       standardize: divides the target, and the rain predictors with it, by the target's training
         standard deviation.
@@ -214,8 +216,8 @@ class DataConfig:
     npy: NpyFolders = field(default_factory=NpyFolders)
     splits: Splits = field(default_factory=Splits)
     store: str = "data/store"
-    target: Literal["difference", "direct"] = "difference"
-    rain_scaling: Literal["linear", "sqrt", "log1p"] = "linear"
+    target: Literal["difference", "direct", "regression"] = "difference"
+    rain_scaling: Literal["linear", "sqrt", "log1p", "normal_score"] = "linear"
     rain_scale_mm: float = Field(default=0.5, gt=0)
     standardize: bool = False
     interpolations: list[Literal["bilinear", "nearest"]] = field(
@@ -232,6 +234,13 @@ class DataConfig:
     @classmethod
     def _in_order(cls, names: list[Encoding]) -> list[Encoding]:
         return sorted(names, key=get_args(Encoding).index)
+
+    @property
+    def measured_from(self) -> Literal["difference", "direct"]:
+        """The target of a single network, and of the regression network of target=regression."""
+        if self.target != "regression":
+            return self.target
+        return "difference" if "tp" in self.variables else "direct"
 
     @model_validator(mode="after")
     def _sound(self) -> "DataConfig":

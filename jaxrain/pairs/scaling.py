@@ -1,13 +1,14 @@
 """Physical units to the network's units and back, from a store's statistics alone.
 
-Rain is bent by a function g (the identity, a root or a logarithm), then scaled by the fine rain's
-training minimum and maximum, fine and coarse alike, so that their difference means the same
-everywhere:
+Rain is bent by a function g (the identity, a root, a logarithm or normal scores), then scaled by
+the fine rain's training minimum and maximum, fine and coarse alike, so that their difference means
+the same everywhere:
 
     n(mm) = (g(mm) - g(min)) / (g(max) - g(min))
     x0 = (n(fine) - n(coarse)) / std        (difference), or (2 n(fine) - 1) / std       (direct)
 
-with std = 1 unless the target is standardized. Everything here is traceable by JAX.
+with std = 1 unless the target is standardized. What a regression leaves is a difference of two such
+x0 and needs no scaling of its own. Everything here is traceable by JAX.
 """
 
 from collections.abc import Callable
@@ -19,7 +20,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrain.pairs.bending import RAIN_CHANNEL, bend_rain
+from jaxrain.pairs.bending import RAIN_CHANNEL, bend_rain, given_knots
+from jaxrain.pairs.normal_score import Knots, from_score
 from jaxrain.pairs.recipe import DataConfig
 from jaxrain.weather.variables import VARIABLES
 
@@ -38,6 +40,7 @@ _SMALLEST_RANGE = 1e-6
         "rain_min_mm",
         "rain_max_mm",
         "target_std",
+        "knots",
     ],
 )
 @dataclass(frozen=True)
@@ -47,13 +50,14 @@ class Scaling:
     Attributes:
       channels: names of the C predictors, as 'u850' or 'tp'.
       difference: whether the target is fine minus coarse rain.
-      bend: 'linear', 'sqrt' or 'log1p'.
+      bend: 'linear', 'sqrt', 'log1p' or 'normal_score'.
       scale_mm: scale of log1p, mm.
       rain_min_mm: least fine rain of the training hours, mm.
       rain_max_mm: most fine rain of the training hours, mm.
       target_std: what the target and the rain predictors are divided by; 1 where not standardized.
       low: physical value that becomes 0 (-1 for winds), shape [C].
       high: physical value that becomes 1, shape [C].
+      knots: of normal_score; None for the others.
     """
 
     channels: tuple[str, ...]
@@ -65,6 +69,7 @@ class Scaling:
     target_std: float
     low: Any
     high: Any
+    knots: Knots | None = None
 
     @classmethod
     def from_manifest(cls, manifest: dict[str, Any], config: DataConfig) -> "Scaling":
@@ -77,10 +82,11 @@ class Scaling:
         statistics = manifest["statistics"]
         rain = statistics["fine_rain"]
         channels = tuple(manifest["channels"])
+        knots = statistics.get("normal_score")
         ranges = [statistics["channels"][name] for name in channels]
         return cls(
             channels=channels,
-            difference=config.target == "difference",
+            difference=config.measured_from == "difference",
             bend=config.rain_scaling,
             scale_mm=config.rain_scale_mm,
             rain_min_mm=float(rain["min"]),
@@ -88,6 +94,7 @@ class Scaling:
             target_std=float(statistics["target"]["std"]) if config.standardize else 1.0,
             low=np.asarray([r["min"] for r in ranges], np.float32),
             high=np.asarray([r["max"] for r in ranges], np.float32),
+            knots=(tuple(knots["mm"]), tuple(knots["score"])) if knots else None,
         )
 
     @property
@@ -125,14 +132,14 @@ def decode_predictors(scaling: Scaling, scaled: jax.Array) -> jax.Array:
 
 def encode_rain(scaling: Scaling, mm: jax.Array) -> jax.Array:
     """Rain in mm -> [0, 1] over the training hours; any shape."""
-    bend = bend_rain(scaling.bend, scaling.scale_mm, jnp)
+    bend = bend_rain(scaling.bend, scaling.scale_mm, jnp, scaling.knots)
     low, span = _rain_range(scaling)
     return (bend(mm) - low) / span
 
 
 def decode_rain(scaling: Scaling, unit: jax.Array) -> jax.Array:
     """Inverse of `encode_rain`; any shape. What lies below 0 mm comes back below 0, or as 0."""
-    unbend = _unbend(scaling.bend, scaling.scale_mm)
+    unbend = _unbend(scaling.bend, scaling.scale_mm, scaling.knots)
     low, span = _rain_range(scaling)
     return unbend(unit * span + low)
 
@@ -160,16 +167,17 @@ def target_bounds(scaling: Scaling) -> tuple[float, float]:
     return -1.0 / scaling.target_std, 1.0 / scaling.target_std
 
 
-def _unbend(bend: str, scale_mm: float) -> Callable[[jax.Array], jax.Array]:
+def _unbend(bend: str, scale_mm: float, knots: Knots | None) -> Callable[[jax.Array], jax.Array]:
     return {
         "linear": lambda bent: bent,
         "sqrt": lambda bent: jnp.square(jnp.maximum(bent, 0.0)),
         "log1p": lambda bent: scale_mm * jnp.expm1(jnp.maximum(bent, 0.0)),
+        "normal_score": lambda bent: from_score(bent, given_knots(knots), jnp),
     }[bend]
 
 
 def _rain_range(scaling: Scaling) -> tuple[float, float]:
-    bend = bend_rain(scaling.bend, scaling.scale_mm, np)
+    bend = bend_rain(scaling.bend, scaling.scale_mm, np, scaling.knots)
     low, high = float(bend(scaling.rain_min_mm)), float(bend(scaling.rain_max_mm))
     return low, max(high - low, _SMALLEST_RANGE)
 

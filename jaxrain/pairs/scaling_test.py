@@ -29,9 +29,10 @@ MANIFEST = {
         },
         "fine_rain": {"min": 0.0, "max": 40.0},
         "target": {"std": 0.125},
+        "normal_score": {"mm": [0, 0.1, 0.5, 2, 9, 30], "score": [0.4, 0.5, 1, 1.6, 2.5, 3.2]},
     },
 }
-bends = st.sampled_from(["linear", "sqrt", "log1p"])
+bends = st.sampled_from(["linear", "sqrt", "log1p", "normal_score"])
 targets = st.sampled_from(["difference", "direct"])
 rain = st.floats(0, 80, width=32)
 
@@ -80,7 +81,7 @@ def test_the_bounds_are_reached_at_the_ends_of_the_training_range(bend, target, 
     np.testing.assert_allclose(encode_target(scaling, 0.0, 40.0), low, rtol=1e-6)
 
 
-@pytest.mark.parametrize("bend", ["linear", "sqrt", "log1p"])
+@pytest.mark.parametrize("bend", ["linear", "sqrt", "log1p", "normal_score"])
 def test_rain_is_never_negative(bend):
     scaling = _scaling(rain_scaling=bend)
     assert float(decode_target(scaling, jnp.float32(-1.0), jnp.float32(3.0))) == 0.0

@@ -11,6 +11,8 @@ from jaxrain.errors import InputError
 from jaxrain.pairs.audit.survey import Survey
 from jaxrain.pairs.bending import RAIN_CHANNEL, bend_rain
 from jaxrain.pairs.interpolation import Matrices, interpolation_matrices
+from jaxrain.pairs.normal_score import Knots, fit_knots
+from jaxrain.pairs.quantiles import rain_counts
 from jaxrain.pairs.recipe import SPLITS, DataConfig
 from jaxrain.pairs.store import Area, Store
 from jaxrain.pairs.workers import Run, in_this_process
@@ -68,12 +70,14 @@ class Tally(NamedTuple):
       fine: of the fine rain, mm.
       target: of what the target is before it is scaled: g(fine) - g(coarse), or g(fine).
       points: fine points, missing ones included.
+      knots: of the normal scores that the target is of; None of another scaling.
     """
 
     channels: list[Moments]
     fine: Moments
     target: Moments
     points: int
+    knots: Knots | None = None
 
     def merged(self, other: "Tally") -> "Tally":
         """The tally of both together."""
@@ -82,13 +86,14 @@ class Tally(NamedTuple):
             fine=merge(self.fine, other.fine),
             target=merge(self.target, other.target),
             points=self.points + other.points,
+            knots=self.knots,
         )
 
 
 def tally_hours(
     store: Store, config: DataConfig, run: Run = in_this_process, survey: Survey | None = None
 ) -> dict[str, Tally]:
-    """One pass over all hours of a store, by split.
+    """One pass over all hours of a store, by split; for normal scores one over training's before.
 
     Days are summed each for itself and then in their order, so the sums are the same whoever works.
 
@@ -98,8 +103,12 @@ def tally_hours(
       run: who does the work.
       survey: gathers the same hours, where given.
     """
-    tallies = dict.fromkeys(SPLITS, _empty(store.channels))
-    by_day = partial(_tally_day, config=config, look=survey is not None)
+    knots = None
+    if config.rain_scaling == "normal_score":  # a pass of its own, for the target is made of them
+        counts = sum(_over_days(_count_day, store, ["train"], run))
+        knots = fit_knots(np.asarray(counts))
+    tallies = dict.fromkeys(SPLITS, _empty(store.channels)._replace(knots=knots))
+    by_day = partial(_tally_day, config=config, look=survey is not None, knots=knots)
     for tallied, looked in _over_days(by_day, store, SPLITS, run):
         if survey is not None:
             survey.update(looked)
@@ -113,18 +122,24 @@ def training_statistics(store: Store, config: DataConfig, tally: Tally) -> dict[
 
     Returns:
       `channels`: of each predictor mean, std, min and max in its units; `fine_rain`: likewise in
-      mm; `target`: likewise in the scaled target's own units before standardizing.
+      mm; `target`: likewise in the scaled target's own units before standardizing; and
+      `normal_score`, its knots, where the rain is scaled so.
 
     Raises:
       InputError: a predictor or the rain is missing at every training point, or it never rains.
     """
     check_training_values(store.channels, tally)
-    low, span = _bent_range(config, tally.fine.least, tally.fine.most)
-    if config.target == "difference":
+    low, span = _bent_range(config, tally.knots, tally.fine.least, tally.fine.most)
+    if config.measured_from == "difference":
         scale, shift = 1.0 / span, 0.0
     else:
         scale, shift = 2.0 / span, -2.0 * low / span - 1.0
     target = tally.target
+    scores = (
+        {"normal_score": dict(zip(("mm", "score"), tally.knots, strict=True))}
+        if tally.knots
+        else {}
+    )
     return {
         "channels": {
             name: _summary(seen) for name, seen in zip(store.channels, tally.channels, strict=True)
@@ -136,6 +151,7 @@ def training_statistics(store: Store, config: DataConfig, tally: Tally) -> dict[
             "min": target.least * scale + shift,
             "max": target.most * scale + shift,
         },
+        **scores,
     }
 
 
@@ -164,7 +180,9 @@ def share_beyond(
     """
     rain = store.manifest["statistics"]["fine_rain"]
     range_mm = rain["min"], rain["max"]
-    count = partial(_count_beyond, config=config, range_mm=range_mm)
+    scores = store.manifest["statistics"].get("normal_score")
+    knots = (tuple(scores["mm"]), tuple(scores["score"])) if scores else None
+    count = partial(_count_beyond, config=config, range_mm=range_mm, knots=knots)
     counts = list(_over_days(count, store, [split], run))
     beyond, points = (sum(column) for column in zip((0, 0), *counts, strict=True))
     return beyond / points if points else None
@@ -196,7 +214,14 @@ def _empty(channels: list[str]) -> Tally:
     return Tally([Moments()] * len(channels), Moments(), Moments(), 0)
 
 
-def _tally_day(day: _Day, config: DataConfig, look: bool) -> tuple[dict[str, Tally], Survey]:
+def _count_day(day: _Day) -> np.ndarray:
+    fields = (np.asarray(day.area.fine(index)) for index in range(len(day.area.hours)))
+    return np.sum([rain_counts(field) for field in fields], axis=0)
+
+
+def _tally_day(
+    day: _Day, config: DataConfig, look: bool, knots: Knots | None
+) -> tuple[dict[str, Tally], Survey]:
     tallies: dict[str, Tally] = {}
     survey = Survey([day.area], day.channels, config)
     matrices = _matrices(day.area)
@@ -204,7 +229,7 @@ def _tally_day(day: _Day, config: DataConfig, look: bool) -> tuple[dict[str, Tal
         channels = [moments(field) for field in np.asarray(day.area.coarse(index))]
         tally = tallies.get(split, _empty(day.channels))
         tally = tally.merged(Tally(channels, Moments(), Moments(), 0))
-        for fine, target in _bands(day, config, matrices, index):
+        for fine, target in _bands(day, config, knots, matrices, index):
             rain = Tally([Moments()] * len(channels), moments(fine), moments(target), fine.size)
             tally = tally.merged(rain)
         tallies[split] = tally
@@ -213,18 +238,20 @@ def _tally_day(day: _Day, config: DataConfig, look: bool) -> tuple[dict[str, Tal
     return tallies, survey
 
 
-def _count_beyond(day: _Day, config: DataConfig, range_mm: tuple[float, float]) -> tuple[int, int]:
-    low, span = _bent_range(config, *range_mm)
+def _count_beyond(
+    day: _Day, config: DataConfig, range_mm: tuple[float, float], knots: Knots | None
+) -> tuple[int, int]:
+    low, span = _bent_range(config, knots, *range_mm)
     # Rounding in float32 must not count the training maximum itself.
     limit = span * (1 + 1e-6)
     beyond = points = 0
     matrices = _matrices(day.area)
     for index in range(len(day.area.hours)):
-        for _, target in _bands(day, config, matrices, index):
+        for _, target in _bands(day, config, knots, matrices, index):
             target = target[np.isfinite(target)]
             outside = (
                 np.abs(target) > limit
-                if config.target == "difference"
+                if config.measured_from == "difference"
                 else (target > low + limit) | (target < low - 1e-6 * span)
             )
             beyond, points = beyond + int(outside.sum()), points + target.size
@@ -232,17 +259,17 @@ def _count_beyond(day: _Day, config: DataConfig, range_mm: tuple[float, float]) 
 
 
 def _bands(
-    day: _Day, config: DataConfig, matrices: Matrices, index: int
+    day: _Day, config: DataConfig, knots: Knots | None, matrices: Matrices, index: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """An hour's rain and its target before it is scaled, float64, in bands of whole rows.
 
     A whole-China field in float64 takes a third of a GiB, and its target several times that.
     """
     area = day.area
-    bend = bend_rain(config.rain_scaling, config.rain_scale_mm, np)
+    bend = bend_rain(config.rain_scaling, config.rain_scale_mm, np, knots)
     height, width = area.fine_grid.shape
     rows = max(1, _BAND_POINTS // width)
-    if config.target == "difference":
+    if config.measured_from == "difference":
         rain = area.coarse(index)[day.channels.index(RAIN_CHANNEL)].astype(np.float64)
         y, x = matrices.y[0], matrices.x[0]
         # Along longitude first: that is the same for all bands.
@@ -250,7 +277,7 @@ def _bands(
     for top in range(0, height, rows):
         fine = area.fine(index)[top : top + rows].astype(np.float64)
         target = bend(fine)
-        if config.target == "difference":
+        if config.measured_from == "difference":
             weights = y[top : top + rows]
             target = target - bend(weights @ known)
             if unknown.any():
@@ -262,8 +289,10 @@ def _matrices(area: Area) -> Matrices:
     return interpolation_matrices(area.coarse_grid, area.fine_grid, ["bilinear"], area.name)
 
 
-def _bent_range(config: DataConfig, least: float, most: float) -> tuple[float, float]:
-    bend = bend_rain(config.rain_scaling, config.rain_scale_mm, np)
+def _bent_range(
+    config: DataConfig, knots: Knots | None, least: float, most: float
+) -> tuple[float, float]:
+    bend = bend_rain(config.rain_scaling, config.rain_scale_mm, np, knots)
     low, high = float(bend(least)), float(bend(most))
     return low, high - low
 

@@ -64,6 +64,7 @@ def test_statistics_are_of_the_training_hours_alone(filled):
         {},
         {"rain_scaling": "log1p"},
         {"rain_scaling": "sqrt"},
+        {"rain_scaling": "normal_score"},
         {"target": "direct"},
         {"target": "direct", "rain_scaling": "log1p", "rain_scale_mm": 2.0},
     ],

@@ -190,7 +190,8 @@ def check_manifest(
 
 def recipe_of(config: DataConfig) -> dict[str, Any]:
     """The part of the config that a store's content depends on, as JSON has it."""
-    values = asdict(config)
+    # A regression's remainder is taken off inside the compiled step: the store is the same.
+    values = asdict(config) | {"target": config.measured_from}
     beside = {key: values[key] for key in BESIDE_KEYS if values[key]}
     return {key: values[key] for key in ARRAY_KEYS + STATISTICS_KEYS} | beside
 

@@ -65,10 +65,12 @@ def condition_channels(config: DataConfig, predictors: int) -> int:
     """How many channels the network gets beside the noisy target.
 
     Args:
-      config: interpolations, static fields, encodings.
+      config: interpolations, static fields, encodings; and the regression's field, the last one,
+        where the target is what it leaves.
       predictors: channels of the coarse fields.
     """
-    return predictors * len(config.interpolations) + len(config.static) + 2 * len(config.encodings)
+    beside = len(config.static) + 2 * len(config.encodings) + (config.target == "regression")
+    return predictors * len(config.interpolations) + beside
 
 
 def place_maps(

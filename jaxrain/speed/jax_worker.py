@@ -19,9 +19,7 @@ from jaxrain.diffusion.samplers import SAMPLERS
 from jaxrain.diffusion.schedules import make_schedule
 from jaxrain.diffusion.unet import UNetConfig
 from jaxrain.downscaler import load
-from jaxrain.ensembles.canvas import make_downscale
 from jaxrain.pairs.recipe import DataConfig
-from jaxrain.pairs.scaling import Scaling
 from jaxrain.pairs.store import open_store
 from jaxrain.training.mesh import create_mesh, keep_compiled_programs, put_batch, put_state
 from jaxrain.training.network import define_network
@@ -87,13 +85,8 @@ def _member(job: dict[str, Any]) -> Step:
     downscaler = load(job["run"])
     config = downscaler.config
     case = choose_cases(config, open_store(config.data.store, config.data))[0]
-    program = make_downscale(
-        downscaler.apply,
-        Scaling.from_manifest(downscaler.manifest, config.data),
-        config.diffusion,
-        dataclasses.replace(config.sample, sampler=job["sampler"], steps=job["steps"]),
-        config.data.encodings,
-    )
+    sample = dataclasses.replace(config.sample, sampler=job["sampler"], steps=job["steps"])
+    program = downscaler.program(sample)
     return lambda: draw(program, downscaler.weights, case, job["members"])
 
 

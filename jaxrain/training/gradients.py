@@ -12,11 +12,12 @@ from jaxrain.training.mesh import EXAMPLES, replicated
 
 Params = Any  # nested dict of float32 arrays
 Batch = dict[str, jax.Array]
-# (params, batch, key) -> (loss [], further scalars to log)
-LossFn = Callable[[Params, Batch, jax.Array], tuple[jax.Array, dict[str, jax.Array]]]
+# (params, batch, key, *frozen) -> (loss [], further scalars to log); frozen are weights too, that
+# are not trained: arguments, because constants would be copied into the program
+LossFn = Callable[..., tuple[jax.Array, dict[str, jax.Array]]]
 # (batch, key) -> the batch with all that is drawn at random for its examples
 Draw = Callable[[Batch, jax.Array], Batch]
-# (params, batch, key) -> ((loss, further), gradient)
+# (params, batch, key, *frozen) -> ((loss, further), gradient)
 Gradient = Callable[..., tuple[tuple[jax.Array, dict[str, jax.Array]], Params]]
 
 
@@ -32,34 +33,35 @@ def make_gradient(
       draw: noise for a whole batch before it is cut, so that cutting changes no example.
 
     Returns:
-      gradient(params, batch, key) -> ((loss, further), grads), of the batch as one whole.
+      gradient(params, batch, key, *frozen) -> ((loss, further), grads), of the batch as one whole.
     """
     of_batch = jax.value_and_grad(loss_fn, has_aux=True)
     everywhere = replicated(mesh)
 
-    def at_once(params: Params, batch: Batch, key: jax.Array) -> Any:
+    def at_once(params: Params, batch: Batch, key: jax.Array, *frozen: Params) -> Any:
         # Weights that `fsdp` shares are gathered for the step; else XLA may cut channels.
-        return of_batch(jax.lax.with_sharding_constraint(params, everywhere), batch, key)
+        gathered = jax.lax.with_sharding_constraint((params, frozen), everywhere)
+        return of_batch(gathered[0], batch, key, *gathered[1])
 
-    def in_parts(params: Params, batch: Batch, key: jax.Array) -> Any:
-        return summed(params, batch if draw is None else draw(batch, key), key)
+    def in_parts(params: Params, batch: Batch, key: jax.Array, *frozen: Params) -> Any:
+        return summed(params, batch if draw is None else draw(batch, key), key, frozen)
 
     # Each device by itself, because XLA would sum the gradients over devices after each part.
     @partial(
         jax.shard_map,
         mesh=mesh,
         axis_names=set(EXAMPLES),
-        in_specs=(PartitionSpec(), PartitionSpec(EXAMPLES), PartitionSpec()),
+        in_specs=(PartitionSpec(), PartitionSpec(EXAMPLES), PartitionSpec(), PartitionSpec()),
         out_specs=PartitionSpec(),
         check_vma=False,
     )
-    def summed(params: Params, batch: Batch, key: jax.Array) -> Any:
+    def summed(params: Params, batch: Batch, key: jax.Array, frozen: tuple[Params, ...]) -> Any:
         cut = jax.tree.map(lambda x: x.reshape(parts, -1, *x.shape[1:]), batch)
         first = jax.lax.axis_index(EXAMPLES) * parts
 
         def part(number: jax.Array, examples: Batch) -> Any:
             own = jax.random.fold_in(key, first + number)
-            (loss, further), grads = of_batch(params, examples, own)
+            (loss, further), grads = of_batch(params, examples, own, *frozen)
             # A mean over known points is the mean of the parts' means, weighted by their shares.
             share = further.get("known", jnp.ones_like(loss))
             weighted = jax.tree.map(lambda x: x * share.astype(x.dtype), (loss, grads))

@@ -2,7 +2,7 @@
 
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -51,6 +51,7 @@ class Training:
       run: folder of the run; metrics go there.
       validate: samples with the averaged weights and scores; None for never.
       stop: asked after each step.
+      frozen: weights that `train_step` takes and does not change, on the devices.
     """
 
     config: TrainConfig
@@ -61,6 +62,7 @@ class Training:
     run: Path
     validate: Validate | None = None
     stop: Stop = field(default_factory=Stop)
+    frozen: Sequence[Params] = ()
 
 
 def train_loop(
@@ -126,7 +128,8 @@ def _compile(
     began = time.perf_counter()
     batch_there = put_batch(batch, training.mesh)
     key = run_key(training.config.seed, training.mesh)
-    update = training.train_step.lower(state, batch_there, key, np.float32(0)).compile()
+    arguments = (state, batch_there, key, np.float32(0), *training.frozen)
+    update = training.train_step.lower(*arguments).compile()
     meet("compiled")  # a host that kept the program need not wait inside its first step
     took = duration(time.perf_counter() - began)
     screen.say(f"compiled in {took}; training from step {int(state.step)}")
@@ -174,7 +177,8 @@ def _go_on(
             except Stopped:
                 continue
             pace.waited += time.perf_counter() - before
-            state, metrics = update(state, batch, key, np.float32(learning_rate(config, step)))
+            rate = np.float32(learning_rate(config, step))
+            state, metrics = update(state, batch, key, rate, *training.frozen)
             fresh.append(metrics)
             step, pace.steps = step + 1, pace.steps + 1
             screen.advance(step)

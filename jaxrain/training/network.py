@@ -1,13 +1,14 @@
 """The network and its training loss as pure functions of a nested dict of weights."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from jaxrain.diffusion.process import DiffusionConfig, draw_noise, loss_at
+from jaxrain.diffusion.process import DiffusionConfig, draw_noise, loss_at, regress
 from jaxrain.diffusion.schedules import make_schedule
 from jaxrain.diffusion.unet import UNet, UNetConfig
 from jaxrain.pairs.conditioning import assemble
@@ -69,21 +70,33 @@ def define_network(
     return init, apply
 
 
-def make_loss(apply: Apply, diffusion: DiffusionConfig, scaling: Scaling) -> LossFn:
+def make_loss(
+    apply: Apply, diffusion: DiffusionConfig, scaling: Scaling, regression: Apply | None = None
+) -> LossFn:
     """The mean loss of a loader's batch: interpolation, scaling, noising and network in one.
 
+    Args:
+      apply: the network that is trained.
+      diffusion: its process.
+      scaling: of the store.
+      regression: the network whose remainder is the target; None where there is none.
+
     Returns:
-      loss_fn(weights, batch, key) -> (loss [], {"known": share of points that are not missing}).
+      loss_fn(weights, batch, key) -> (loss [], {"known": share of points that are not missing});
+      with a regression its weights are a fourth argument.
       Where the batch holds noise already (`make_draw`), none is drawn.
     """
     draw = make_draw(diffusion)
 
     def loss_fn(
-        params: Params, batch: Batch, key: jax.Array
+        params: Params, batch: Batch, key: jax.Array, frozen: Params = None
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         _, of_dropout = jax.random.split(key)
         drawn = batch if "eps" in batch else draw(batch, key)
-        example = assemble(batch, scaling)
+        expected = None
+        if regression is not None:
+            expected = partial(regress, partial(regression, frozen))
+        example = assemble(batch, scaling, expected)
         loss, aux = loss_at(
             lambda x, s: apply(params, x, s, of_dropout),
             diffusion,

@@ -42,6 +42,9 @@ class TrainConfig:
     Attributes:
       run: folder of the run: config, checkpoints, metrics, pictures.
       steps: updates in all.
+      regression: with data.target=regression, a trained run of diffusion.objective=regression to
+        take a copy of; None trains one first, in RUN/regression, with the settings of this run.
+      regression_steps: its updates; None takes `steps`.
       batch_size: patches a step, over all devices and hosts.
       accumulate: parts that a batch is cut into, one after another through the network, for one
         update: as one large batch, in less memory (but each part draws its own dropout).
@@ -81,6 +84,8 @@ class TrainConfig:
 
     run: str = "runs/run"
     steps: Count = 100_000
+    regression: str | None = None
+    regression_steps: Count | None = None
     batch_size: Count = 16
     accumulate: Count = 1
     rematerialise: CountOrNone = 0

@@ -32,7 +32,7 @@ class TrainState:
     opt_state: Any
 
 
-# jitted (state, batch, key, learning_rate) -> (state, metrics)
+# jitted (state, batch, key, learning_rate, *frozen) -> (state, metrics)
 TrainStep = jax.stages.Wrapped
 
 
@@ -60,20 +60,21 @@ def make_train_step(
       draw: as `make_gradient` takes it.
 
     Returns:
-      step(state, batch, key, learning_rate) -> (state, metrics). The given state is donated, do
-      not use it again. `key` is the run's own, the same at every step: the step folds its number
-      in, so that going on needs no random state. An update whose loss or gradient is not finite
-      changes nothing but the step's number. Metrics are float32 scalars: loss, grad_norm (before
-      clipping), param_norm (after the update), and what loss_fn adds.
+      step(state, batch, key, learning_rate, *frozen) -> (state, metrics), frozen as loss_fn takes
+      them. The given state is donated, do not use it again. `key` is the run's own, the same at
+      every step: the step folds its number in, so that going on needs no random state. An update
+      whose loss or gradient is not finite changes nothing but the step's number. Metrics are
+      float32 scalars: loss, grad_norm (before clipping), param_norm (after the update), and what
+      loss_fn adds.
     """
     optimizer = create_optimizer(config)
     gradient = make_gradient(loss_fn, mesh, config.accumulate, draw)
 
     def step(
-        state: TrainState, batch: Batch, key: jax.Array, learning_rate: jax.Array
+        state: TrainState, batch: Batch, key: jax.Array, learning_rate: jax.Array, *frozen: Params
     ) -> tuple[TrainState, dict[str, jax.Array]]:
         key = jax.random.fold_in(key, state.step)
-        (loss, further), grads = gradient(state.params, batch, key)
+        (loss, further), grads = gradient(state.params, batch, key, *frozen)
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
         params = jax.tree.map(lambda p, u: p - learning_rate * u, state.params, updates)
         ema = update_ema(state.ema, params, ema_decay(config, state.step))

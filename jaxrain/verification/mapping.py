@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from jaxrain.grids.regrid import bilinear_matrix
+from jaxrain.pairs.quantiles import EDGES_MM, quantile, rain_counts
 from jaxrain.pairs.store import Area, Store
-from jaxrain.verification.quantiles import EDGES_MM, quantile, rain_counts
 
 MOST_HOURS = 200
 """Training hours that are read, evenly chosen: a year's quantiles need no more."""

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
+from jaxrain.pairs.quantiles import rain_counts
 from jaxrain.pairs.store import open_store
 from jaxrain.verification.forecast_test import example
 from jaxrain.verification.mapping import fit_map, training_map
-from jaxrain.verification.quantiles import rain_counts
 
 
 def rain(seed, count=400_000):

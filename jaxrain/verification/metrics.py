@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from jaxrain.verification import fractions, points, probabilities, quantiles, sequences, spectra
+from jaxrain.pairs import quantiles
+from jaxrain.verification import fractions, points, probabilities, sequences, spectra
 from jaxrain.verification.conservation import Cells, conservation_sums
 from jaxrain.verification.fractions import WINDOWS_KM
 from jaxrain.verification.points import THRESHOLDS_MM, Sums

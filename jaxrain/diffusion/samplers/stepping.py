@@ -64,6 +64,12 @@ def karras_sigmas(
     return (first ** (1 / rho) + share * (last ** (1 / rho) - first ** (1 / rho))) ** rho
 
 
+def first_level(schedule: Schedule, sigma_max: float | None) -> float:
+    """s where a chain of Karras's levels begins; None is the samplers' own sigma_max."""
+    sigma = min(80.0 if sigma_max is None else sigma_max, float(schedule.sigma[-1]))
+    return float(1 / np.sqrt(1 + sigma**2))
+
+
 def clipped(x0: Array, clip: Clip) -> Array:
     """x0 held to the bounds, if any."""
     return x0 if clip is None else jnp.clip(x0, clip[0], clip[1])

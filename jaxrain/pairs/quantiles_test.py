@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from jaxrain.verification.quantiles import EDGES_MM, quantile, rain_counts
+from jaxrain.pairs.quantiles import EDGES_MM, quantile, rain_counts
 
 
 @pytest.mark.parametrize("probability", [0.5, 0.99, 0.999])

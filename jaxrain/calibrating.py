@@ -1,0 +1,180 @@
+"""Fits a calibration to validation windows: the spread first, then the amounts, told before/after.
+
+The members are drawn once, up to the end of their chains. Of each factor on their distance from
+the centre the amounts are mapped to truth's by quantiles, and the factor is taken for which
+spread/skill is 1.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jaxrain.config import Config
+from jaxrain.downscaler import Downscaler
+from jaxrain.ensembles.calibration import Calibration, Drawn, rain_of, settings_of
+from jaxrain.grids.regrid import bilinear_matrix
+from jaxrain.pairs.quantiles import quantile, rain_counts
+from jaxrain.pairs.scaling import RAIN_CHANNEL, Scaling
+from jaxrain.pairs.store import Area, Store
+from jaxrain.validation import Case, draw, make_case, score, spread_skill
+from jaxrain.verification.mapping import fit_map
+from jaxrain.verification.points import DRY_MM
+
+_INFLATIONS = (0.25, 4.0)
+_HALVINGS = 10  # of the range above, in its logarithm: the factor to 0.2 %
+
+Fields = list[NDArray[np.float32]]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Fit:
+    inflation: float
+    quantiles_mm: tuple[tuple[float, ...], tuple[float, ...]] | None
+
+
+def calibrate(downscaler: Downscaler, cases: Sequence[Case], members: int) -> Calibration:
+    """Draws members of validation windows, as the run's `sample` says, and fits to their truth.
+
+    Args:
+      downscaler: the run.
+      cases: the windows; with two or more the fit to each half is scored on the other.
+      members: of each, at least 2.
+
+    Returns:
+      The calibration; its report has `before`, `after` (on what it was fitted to) and, of two or
+      more windows, `held_out`, each as `scores` gives them. A network that predicts eps says
+      nothing of the mean at the chain's begin: its spread is left, and inflation is 1.
+    """
+    config = downscaler.config.sample
+    scaling = Scaling.from_manifest(downscaler.manifest, downscaler.config.data)
+    inflate = downscaler.config.diffusion.prediction != "eps"
+    chain = downscaler.chain(config, centred=inflate)
+    drawn = [_draw(chain, downscaler.weights, case, members) for case in cases]
+    numbers = list(range(len(cases)))
+    whole = _fit(scaling, drawn, cases, numbers, inflate)
+    assert whole.quantiles_mm is not None
+    source, target = whole.quantiles_mm
+    report = {
+        "windows": len(cases),
+        "points": int(sum(np.isfinite(case.truth).sum() for case in cases)),
+        "members": members,
+        "before": scores(cases, _rain(scaling, drawn, None)),
+        "after": scores(cases, _rain(scaling, drawn, whole)),
+    }
+    if len(cases) > 1:
+        halves = numbers[::2], numbers[1::2]
+        held: dict[int, NDArray[np.float32]] = {}
+        for fitted, other in (halves, halves[::-1]):
+            fit = _fit(scaling, drawn, cases, fitted, inflate)
+            held |= zip(other, _rain(scaling, [drawn[i] for i in other], fit), strict=True)
+        report["held_out"] = scores(cases, [held[number] for number in numbers])
+    return Calibration(
+        checkpoint=downscaler.checkpoint,
+        settings=settings_of(config),
+        inflation=whole.inflation,
+        source_mm=source,
+        target_mm=target,
+        report=report,
+    )
+
+
+def scores(cases: Sequence[Case], drawn: Fields) -> dict[str, float]:
+    """Fair CRPS [mm], spread/skill, wet area and 99.9th percentile over truth's."""
+    known = _known(cases, drawn)
+    truth = np.concatenate([case.truth[k] for case, k in zip(cases, known, strict=True)])
+    ours = np.concatenate([rain[:, k].ravel() for rain, k in zip(drawn, known, strict=True)])
+    wet = float(np.mean(truth >= DRY_MM))
+    high = [float(quantile(rain_counts(rain), 0.999)) for rain in (ours, truth)]
+    found = {
+        "crps_mm": score(list(cases), drawn)["validation_crps_mm"],
+        "spread_skill": spread_skill(list(cases), drawn),
+        "wet_area_ratio": float(np.mean(ours >= DRY_MM)) / wet if wet else np.nan,
+        "p99.9_ratio": high[0] / high[1] if high[1] >= DRY_MM else np.nan,
+    }
+    return {name: value for name, value in found.items() if np.isfinite(value)}
+
+
+def window_cases(config: Config, store: Store, count: int) -> list[Case]:
+    """Validation windows that were chosen without a look at the fine rain, or a fit to them is off.
+
+    Windows of the patch's size side by side over all validation hours, those with more coarse rain
+    than the median, evenly from the least to the most; where the predictors hold no rain, evenly
+    from all.
+
+    Returns:
+      At most `count`; none where there are no validation hours.
+    """
+    side = config.train.validation_size or config.data.patch
+    found = []
+    for area in store.areas:
+        height, width = (min(side, length) for length in area.fine_grid.shape)
+        rows = range(0, area.fine_grid.shape[0] - height + 1, height)
+        columns = range(0, area.fine_grid.shape[1] - width + 1, width)
+        for hour in area.indices("validation"):
+            rain = _coarse_rain(store, area, hour)
+            for row, column in itertools.product(rows, columns):
+                inside = rain[row : row + height, column : column + width]
+                found.append((float(inside.mean()), area, hour, (row, column)))
+    # Where rain is not known at all the order is that of time and place.
+    found = [each for each in found if np.isfinite(each[0]) or RAIN_CHANNEL not in store.channels]
+    if RAIN_CHANNEL in store.channels:
+        found = sorted(found, key=lambda each: each[0])[len(found) // 2 :]
+    chosen = np.unique(np.linspace(0, len(found) - 1, min(count, len(found))).round().astype(int))
+    return [make_case(config, store.channels, *found[number][1:]) for number in chosen]
+
+
+def _known(cases: Sequence[Case], drawn: Fields) -> list[NDArray[np.bool_]]:
+    pairs = zip(cases, drawn, strict=True)
+    return [np.isfinite(case.truth) & np.isfinite(rain).all(axis=0) for case, rain in pairs]
+
+
+def _coarse_rain(store: Store, area: Area, hour: int) -> NDArray[np.float64]:
+    """Interpolated coarse rain, mm, [H, W]; NaN everywhere where the predictors hold none."""
+    if RAIN_CHANNEL not in store.channels:
+        return np.full(area.fine_grid.shape, np.nan)
+    weights_y = bilinear_matrix(area.coarse_grid.y, area.fine_grid.y)
+    weights_x = bilinear_matrix(area.coarse_grid.x, area.fine_grid.x)
+    coarse = np.asarray(area.coarse(hour)[store.channels.index(RAIN_CHANNEL)])
+    return weights_y @ coarse @ weights_x.T
+
+
+def _draw(chain: Callable[..., Any], weights: Any, case: Case, members: int) -> Drawn:
+    return Drawn(*draw(chain, weights, case, members))
+
+
+def _rain(scaling: Scaling, drawn: Sequence[Drawn], fit: _Fit | None) -> Fields:
+    how: dict[str, Any] = {} if fit is None else dataclasses.asdict(fit)
+    return [np.asarray(rain_of(each, scaling, **how)) for each in drawn]
+
+
+def _fit(
+    scaling: Scaling,
+    drawn: Sequence[Drawn],
+    cases: Sequence[Case],
+    numbers: Sequence[int],
+    inflate: bool,
+) -> _Fit:
+    """Fits to the cases of these numbers."""
+    drawn, cases = [drawn[number] for number in numbers], [cases[number] for number in numbers]
+
+    def at(inflation: float) -> _Fit:
+        rain = _rain(scaling, drawn, _Fit(inflation, None))
+        known = _known(cases, rain)
+        ours = sum(rain_counts(r[:, k]) for r, k in zip(rain, known, strict=True))
+        truth = sum(rain_counts(case.truth[k]) for case, k in zip(cases, known, strict=True))
+        fitted = fit_map(np.asarray(ours), np.asarray(truth))
+        pairs = (tuple(fitted.source_mm.tolist()), tuple(fitted.target_mm.tolist()))
+        return _Fit(inflation, pairs)
+
+    if not inflate:
+        return at(1.0)
+    low, high = np.log(_INFLATIONS)
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        spread = spread_skill(list(cases), _rain(scaling, drawn, at(float(np.exp(middle)))))
+        low, high = (middle, high) if spread < 1 else (low, middle)
+    return at(float(np.exp((low + high) / 2)))

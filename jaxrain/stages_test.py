@@ -1,0 +1,198 @@
+import json
+import shutil
+
+import jax
+import numpy as np
+import pytest
+import xarray as xr
+
+from jaxrain import sample, train, tune, verify
+from jaxrain.config import load_config
+from jaxrain.downscaler import load
+from jaxrain.errors import InputError
+from jaxrain.pairs.build import prepare
+from jaxrain.training.saved import saved_steps
+from jaxrain.training.stopping import Stop, Stopped
+from jaxrain.weather.cf import write_netcdf
+
+CONFIG = """
+data:
+  root: {root}
+  store: {root}/store
+  fine: ["*.nc"]
+  coarse: []
+  coarsen: 8
+  variables: [tp]
+  levels: []
+  splits:
+    train: ["2020-07-01T00/2020-07-01T03"]
+    validation: ["2020-07-01T04"]
+    test: ["2020-07-01T05"]
+  rain_scaling: log1p
+  standardize: true
+  patch: 16
+model: {{inner_channel: 4, channel_mults: [1], res_blocks: 1, norm_groups: 2, attn_res: []}}
+diffusion: {{steps: 50, prediction: v}}
+train:
+  steps: 6
+  batch_size: 4
+  log_every: 2
+  checkpoint_every: 2
+  learning_rate: 1.0e-2
+  validation_cases: 0
+sample: {{members: 2, steps: 3, sampler: dpmpp_2m, overlap: 4}}
+"""
+
+
+@pytest.fixture(scope="module")
+def config_file(tmp_path_factory):
+    root = tmp_path_factory.mktemp("stages")
+    rain = np.random.default_rng(0).gamma(0.3, 3.0, (6, 24, 32)).astype(np.float32)
+    dims = ("time", "latitude", "longitude")
+    hours = np.arange("2020-07-01T00", "2020-07-01T06", dtype="datetime64[h]")
+    axes = (hours.astype("datetime64[ns]"), 30 - 0.01 * np.arange(24), 110 + 0.01 * np.arange(32))
+    dataset = xr.Dataset({"rain": (dims, rain)}, dict(zip(dims, axes, strict=True)))
+    write_netcdf(dataset, root / "rain.nc")
+    (root / "c.yaml").write_text(CONFIG.format(root=root))
+    prepare(load_config(root / "c.yaml").data, say=lambda line: None)
+    return root / "c.yaml"
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory, monkeypatch):
+    cache = tmp_path_factory.getbasetemp() / "programs"
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(cache))
+
+
+def run(config_file, folder, *words):
+    return train.main(["--config", str(config_file), f"train.run={folder}", *words])
+
+
+@pytest.fixture(scope="module")
+def regression(config_file):
+    folder = config_file.parent / "runs" / "regression"
+    assert run(config_file, folder, "diffusion.objective=regression") == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def both(config_file):
+    folder = config_file.parent / "runs" / "both"
+    assert run(config_file, folder, "data.target=regression", "train.regression_steps=4") == 0
+    return folder
+
+
+def drawn(folder, *words):
+    output = folder / "test.nc"
+    assert sample.main([str(folder), "--output", str(output), "--overwrite", *words]) == 0
+    with xr.open_dataset(output) as dataset:
+        return output, dataset.load()
+
+
+def test_a_regression_gives_one_field_whatever_is_asked(regression, capsys):
+    file, dataset = drawn(regression)
+    assert dataset.sizes["member"] == 1
+    assert dataset.attrs["jaxrain_objective"] == "regression"
+    assert "jaxrain_sampler" not in dataset.attrs
+    _, other = drawn(regression, "--seed", "5")
+    np.testing.assert_array_equal(other["precipitation"], dataset["precipitation"])
+    assert load(regression).sample(coarse(dataset), members=3).sizes["member"] == 1
+    assert sample.main([str(regression), "--output", str(file), "--overwrite", "--members", "3"])
+    assert "--members 3" in capsys.readouterr().err
+    assert tune.main([str(regression)]) == 2
+    assert "is a regression" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_beside_an_ensemble_its_crps_is_its_error(regression, both):
+    (file, dataset), (ensemble, _) = drawn(regression), drawn(both)
+    report = both.parent / "report"
+    words = ["--beside", f"regression={file}", "--report", str(report)]
+    assert verify.main([str(ensemble), *words]) == 0
+    scores = json.loads((report / "scores.json").read_text())
+    with xr.open_dataset(regression.parent.parent / "rain.nc") as truth:
+        error = np.abs(dataset["precipitation"].squeeze().values - truth["rain"][5].values).mean()
+    found = scores["baselines"]["regression"]["crps_mm"]["value"]
+    assert found == pytest.approx(float(error), rel=1e-5)
+
+
+def coarse(dataset):
+    """Coarse rain around the domain of `dataset`, a made-up one."""
+    dims = ("time", "latitude", "longitude")
+    axes = (dataset["time"].values[:1], 29.965 - 0.08 * np.arange(3), 110.035 + 0.08 * np.arange(4))
+    rain = np.ones((1, 3, 4), np.float32)
+    return xr.Dataset({"tp": (dims, rain)}, dict(zip(dims, axes, strict=True)))
+
+
+def test_one_command_trains_both_stages_and_sampling_adds_them(both):
+    assert saved_steps(both / "regression")[-1] == 4
+    assert saved_steps(both)[-1] == 6
+    first = load_config(both / "regression" / "config.yaml")
+    assert (first.diffusion.objective, first.data.target) == ("regression", "difference")
+    whole = load(both)
+    kept = json.loads((both / "regression.json").read_text())
+    assert kept == {"step": 4, "sha256": load(both / "regression").checkpoint}
+    assert whole.attributes(whole.config.sample)["jaxrain_regression"] == kept["sha256"]
+    # With a network that says 0, what is left of the sum is the regression.
+    nothing = jax.tree.map(np.zeros_like, whole.weights.network)
+    alone = load(both / "regression").sample(coarse(drawn(both)[1]))
+    object.__setattr__(whole, "weights", whole.weights._replace(network=nothing))
+    object.__setattr__(whole.config.diffusion, "prediction", "x0")
+    summed = whole.sample(coarse(alone), members=2)
+    np.testing.assert_allclose(
+        summed["precipitation"][1], alone["precipitation"][0], rtol=1e-4, atol=1e-5
+    )
+
+
+@pytest.mark.slow
+def test_stopped_in_either_stage_it_goes_on_to_the_same_weights(both, config_file, tmp_path):
+    folder = tmp_path / "cut"
+    words = [f"train.run={folder}", "data.target=regression", "train.regression_steps=4"]
+    config = load_config(config_file, words)
+
+    class StopAt(Stop):
+        """Asked to stop once so many checkpoints are there."""
+
+        def __init__(self, folder, step):
+            super().__init__()
+            self.folder, self.step = folder, step
+
+        def __getattribute__(self, name):
+            if name == "asked" and self.step in saved_steps(self.folder):
+                object.__setattr__(self, "asked", 15)
+            return object.__getattribute__(self, name)
+
+    for at in (folder / "regression", folder):
+        with pytest.raises(Stopped):
+            train.train(config, StopAt(at, 2))
+        assert saved_steps(at)[-1] < (4 if at != folder else 6)
+    train.train(config)
+    assert load(folder).checkpoint == load(both).checkpoint
+    assert load(folder).regression.sha256 == load(both).regression.sha256
+
+
+def test_a_trained_regression_is_taken_and_other_weights_are_refused(
+    regression, both, config_file, tmp_path, capsys
+):
+    folder = tmp_path / "taken"
+    words = ["data.target=regression", f"train.regression={regression}"]
+    assert run(config_file, folder, *words, "train.steps=2") == 0
+    assert load(folder).regression.sha256 == load(regression).checkpoint
+
+    (folder / "regression.json").write_text(json.dumps({"step": 6, "sha256": "0"}))
+    with pytest.raises(InputError, match="other weights of step 6"):
+        load(folder)
+    shutil.rmtree(folder / "regression")
+    with pytest.raises(InputError, match="is no run of a regression"):
+        load(folder)
+
+    other = tmp_path / "other"
+    capsys.readouterr()
+    assert run(config_file, other, "data.target=regression", f"train.regression={both}") == 2
+    assert "expected a run of diffusion.objective=regression" in capsys.readouterr().err
+    assert not (other / "regression").exists()
+    words = [*words, "data.interpolations=[nearest]"]
+    assert run(config_file, other, *words) == 2
+    assert "(interpolations differs)" in capsys.readouterr().err
+    assert run(config_file, other, "data.target=regression", "diffusion.objective=regression") == 2
+    assert "set data.target=difference" in capsys.readouterr().err
