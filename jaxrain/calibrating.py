@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 from jaxrain.config import Config
 from jaxrain.downscaler import Downscaler
 from jaxrain.ensembles.calibration import Calibration, Drawn, rain_of, settings_of
-from jaxrain.grids.regrid import bilinear_matrix
 from jaxrain.pairs.quantiles import quantile, rain_counts
 from jaxrain.pairs.scaling import RAIN_CHANNEL, Scaling
 from jaxrain.pairs.store import Area, Store
 from jaxrain.validation import Case, draw, make_case, score, spread_skill
-from jaxrain.verification.mapping import fit_map
+from jaxrain.verification.mapping import fit_map, interpolated
 from jaxrain.verification.points import DRY_MM
 
 _INFLATIONS = (0.25, 4.0)
@@ -101,9 +100,9 @@ def scores(cases: Sequence[Case], drawn: Fields) -> dict[str, float]:
 def window_cases(config: Config, store: Store, count: int) -> list[Case]:
     """Validation windows that were chosen without a look at the fine rain, or a fit to them is off.
 
-    Windows of the patch's size side by side over all validation hours, those with more coarse rain
-    than the median, evenly from the least to the most; where the predictors hold no rain, evenly
-    from all.
+    Windows of the patch's size side by side over all validation hours, where the coarse rain is
+    known throughout; those with more of it than the median, evenly from the least to the most.
+    Where the predictors hold no rain, evenly from all.
 
     Returns:
       At most `count`; none where there are no validation hours.
@@ -133,13 +132,10 @@ def _known(cases: Sequence[Case], drawn: Fields) -> list[NDArray[np.bool_]]:
 
 
 def _coarse_rain(store: Store, area: Area, hour: int) -> NDArray[np.float64]:
-    """Interpolated coarse rain, mm, [H, W]; NaN everywhere where the predictors hold none."""
+    """Interpolated coarse rain, mm, [H, W]; NaN where missing or not among the predictors."""
     if RAIN_CHANNEL not in store.channels:
         return np.full(area.fine_grid.shape, np.nan)
-    weights_y = bilinear_matrix(area.coarse_grid.y, area.fine_grid.y)
-    weights_x = bilinear_matrix(area.coarse_grid.x, area.fine_grid.x)
-    coarse = np.asarray(area.coarse(hour)[store.channels.index(RAIN_CHANNEL)])
-    return weights_y @ coarse @ weights_x.T
+    return interpolated(area, np.asarray(area.coarse(hour)[store.channels.index(RAIN_CHANNEL)]))
 
 
 def _draw(chain: Callable[..., Any], weights: Any, case: Case, members: int) -> Drawn:

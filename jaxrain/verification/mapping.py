@@ -80,14 +80,15 @@ def training_map(store: Store) -> QuantileMap | None:
     source, target = np.zeros(len(EDGES_MM) - 1), np.zeros(len(EDGES_MM) - 1)
     for area, index in (hours[int(number)] for number in chosen):
         fine = np.asarray(area.fine(index))
-        coarse = _interpolated(area, np.asarray(area.coarse(index)[rain]))
+        coarse = interpolated(area, np.asarray(area.coarse(index)[rain]))
         known = np.isfinite(fine) & np.isfinite(coarse)
         source += rain_counts(coarse[known])
         target += rain_counts(fine[known])
     return fit_map(source, target, len(chosen)) if source.sum() > 0 else None
 
 
-def _interpolated(area: Area, coarse: np.ndarray) -> np.ndarray:
+def interpolated(area: Area, coarse: np.ndarray) -> np.ndarray:
+    """Coarse rain [h, w] of an area on its fine grid, [H, W], NaN where a missing cell counts."""
     weights_y = bilinear_matrix(area.coarse_grid.y, area.fine_grid.y)
     weights_x = bilinear_matrix(area.coarse_grid.x, area.fine_grid.x)
     missing = np.isnan(coarse)
