@@ -136,7 +136,14 @@ def lowered_step(config: Any, devices: int, batch_size: int) -> tuple[Any, tuple
     init, apply = define_network(
         config.model, config.data, len(scaling.channels), train.precision, train.rematerialise
     )
-    loss = make_loss(apply, config.diffusion, scaling)
+    frozen, regression = [], None
+    if config.data.target == "regression":  # of the first stage, which the second only asks
+        data = dataclasses.replace(config.data, target=config.data.measured_from)
+        start, regression = define_network(
+            config.model, data, len(scaling.channels), train.precision
+        )
+        frozen = [jax.eval_shape(start, 0)]
+    loss = make_loss(apply, config.diffusion, scaling, regression)
     step = make_train_step(loss, train, mesh, make_draw(config.diffusion))
 
     def placed(leaf: Any, place: Any) -> Any:
@@ -148,7 +155,8 @@ def lowered_step(config: Any, devices: int, batch_size: int) -> tuple[Any, tuple
     batch = {name: placed(leaf, spread(mesh, name)) for name, leaf in shapes.items()}
     key = placed(jax.eval_shape(lambda: jax.random.key(0)), replicated(mesh))
     rate = placed(jax.ShapeDtypeStruct((), jnp.float32), replicated(mesh))
-    return step, (state, batch, key, rate), mesh
+    frozen = jax.tree.map(lambda leaf: placed(leaf, sharded(leaf, mesh)), frozen)
+    return step, (state, batch, key, rate, *frozen), mesh
 
 
 def unit_scaling(data: Any) -> Any:
@@ -161,7 +169,7 @@ def unit_scaling(data: Any) -> Any:
     channels = tuple(channel_names(data.variables, data.levels))
     return Scaling(
         channels=channels,
-        difference=data.target == "difference",
+        difference=data.measured_from == "difference",
         bend=data.rain_scaling,
         scale_mm=data.rain_scale_mm,
         rain_min_mm=0.0,
@@ -169,6 +177,7 @@ def unit_scaling(data: Any) -> Any:
         target_std=1.0,
         low=np.zeros(len(channels), np.float32),
         high=np.ones(len(channels), np.float32),
+        knots=((0.0, 1.0), (0.0, 1.0)),
     )
 
 
