@@ -134,7 +134,10 @@ def _canonical_axes(array: xr.DataArray, name: str, path: Path) -> xr.DataArray:
     for extra in ("base", "start"):
         if extra in array.coords:
             coords[extra] = ("time", np.asarray(array[extra].values))
-    return xr.DataArray(array.variable, coords=coords, name=name)
+    try:
+        return xr.DataArray(array.variable, coords=coords, name=name)
+    except ValueError as error:  # an axis of a damaged file with another length
+        raise InputError(f"{path}: {name} does not fit its axes: {error}") from error
 
 
 def _hectopascal(level: xr.DataArray, path: Path) -> tuple[str, np.ndarray]:

@@ -149,4 +149,7 @@ def _regular(array: xr.DataArray, times: np.ndarray, region: Box | None, path: P
     units = str(array.attrs.get("units", ""))
     values = to_canonical("rain", boxed["rain"].values, units, str(path))
     axes = {axis: (axis, boxed[axis].values) for axis in ("latitude", "longitude")}
-    return fine_dataset(values, times, axes, ("latitude", "longitude"))
+    try:
+        return fine_dataset(values, times, axes, ("latitude", "longitude"))
+    except ValueError as error:  # an axis of a damaged file with another length
+        raise InputError(f"{path}: the rain does not fit its axes: {error}") from error
