@@ -80,8 +80,10 @@ for dtype in (np.float64, np.float32):
         state, metrics = update(state, batch, run_key(0, mesh), dtype(1e-3))
         losses.append(float(metrics["loss"]))
     found["losses " + np.dtype(dtype).name] = losses
+    if dtype == np.float64:  # these agree to the last digits, whatever the devices
+        trained = jax.tree.map(np.asarray, whole_here(state.ema, mesh))
 
-weights = jax.tree.map(np.asarray, whole_here(state.ema, mesh))
+weights = cast(trained)
 jax.config.update("jax_enable_x64", False)  # rain is drawn in float32
 area = store.areas[0]
 canvas = make_canvas(
@@ -183,7 +185,6 @@ def stubs(tmp_path):
     for name, text in (("srun", SRUN), ("scontrol", SCONTROL)):
         (folder / name).write_text(text)
         (folder / name).chmod(0o755)
-    (folder / "python").symlink_to(sys.executable)
     return folder
 
 
