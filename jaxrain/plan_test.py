@@ -136,7 +136,7 @@ print(json.dumps(peak - before))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("devices", [1, 2, 4, 8])
+@pytest.mark.parametrize("devices", [1, 4])
 def test_memory_of_a_real_step_is_as_predicted(devices):
     words = [
         *("model.inner_channel=32", "model.channel_mults=[1,2]", "model.res_blocks=1"),
