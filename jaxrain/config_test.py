@@ -119,3 +119,9 @@ def test_first_difference_names_the_first_field_in_order():
     assert first_difference(ours, ours) is None
     assert first_difference(ours, theirs) == "batch_size: 16 here, 2 there"
     assert first_difference(ours, theirs, ignore=("batch_size",)) == "seed: 0 here, 7 there"
+
+
+def test_off_is_a_word_and_not_yamls_no():
+    assert load_config(None, ["sample.consistency=off"]).sample.consistency == "off"
+    with pytest.raises(InputError, match="there are off, soft, hard"):
+        load_config(None, ["sample.consistency=on"])

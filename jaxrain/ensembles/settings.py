@@ -67,10 +67,12 @@ class SampleConfig:
             raise ValueError(f"unknown sampler '{name}'; there are {', '.join(SAMPLERS)}")
         return name
 
-    @field_validator("consistency")
+    @field_validator("consistency", mode="before")
     @classmethod
-    def _strength(cls, name: str) -> str:
-        if name not in STRENGTHS:
+    def _strength(cls, name: object) -> object:
+        if name is False:  # what YAML makes of a bare `off`
+            return "off"
+        if not isinstance(name, str) or name not in STRENGTHS:
             raise ValueError(f"unknown consistency '{name}'; there are {', '.join(STRENGTHS)}")
         return name
 
