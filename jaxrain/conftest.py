@@ -1,3 +1,5 @@
+import subprocess
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -56,3 +58,20 @@ def own_cache(tmp_path_factory, monkeypatch):
     """Compiled programs lie in one folder for all processes of a test, not in the user's."""
     cache = tmp_path_factory.getbasetemp() / "programs"
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(cache))
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """small_disk(size) mounts a file system of so many bytes, as tmpfs takes them ('40k')."""
+    folder = tmp_path / "disk"
+
+    def mount(size):
+        folder.mkdir()
+        words = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+        if subprocess.run(words, capture_output=True, check=False).returncode:
+            pytest.skip("may not mount a file system")
+        return folder
+
+    yield mount
+    if folder.is_mount():
+        subprocess.run(["umount", "-l", str(folder)], check=True)

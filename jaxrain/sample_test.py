@@ -334,15 +334,9 @@ def test_several_cases_are_groups_of_one_file(run, tmp_path):
 
 
 @pytest.fixture
-def tiny_disk(tmp_path):
+def tiny_disk(small_disk):
     """A file system of 40 KiB, where we may mount one."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=40k", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("may not mount a file system")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    return small_disk("40k")
 
 
 def test_a_full_disk_is_one_line_and_the_same_command_goes_on(run, whole, tiny_disk, capsys):
