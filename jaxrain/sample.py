@@ -105,8 +105,11 @@ def _sample(arguments: argparse.Namespace) -> None:
             file=sys.stderr,
         )
     how = f"{config.members} members, {config.sampler} in {config.steps} steps"
-    if downscaler.deterministic:
-        how = "by regression"
+    match downscaler.config.diffusion.objective:
+        case "regression":
+            how = "by regression"
+        case "crps":
+            how = f"{config.members} members in one step"
     print(
         f"{downscaler.run} (step {downscaler.step}): {sum(len(case.hours) for case in cases)} "
         f"hours of {len(cases)} case(s), {how}",

@@ -92,6 +92,10 @@ def _tune(arguments: argparse.Namespace) -> None:
     if arguments.calibrate:
         _calibrate(downscaler, arguments)
         return
+    if downscaler.config.diffusion.objective == "crps":
+        raise InputError(
+            f"{arguments.run} draws members in one step: no sampler to tune; give --calibrate"
+        )
     settings = [
         _setting(downscaler, name, steps)
         for name in arguments.samplers
