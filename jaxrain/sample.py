@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jaxrain.allocator import keep_freed_memory
 from jaxrain.command import run_command
 from jaxrain.errors import InputError
 
@@ -294,4 +295,5 @@ def _progress(total: int, done: int) -> Iterator[Callable[[], None]]:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     sys.exit(main())

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
+from jaxrain.allocator import keep_freed_memory
 from jaxrain.command import add_config_arguments, run_command
 from jaxrain.errors import InputError
 
@@ -268,4 +269,5 @@ def _check_run(run: "Path", config: "Config", store: "Store") -> None:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     sys.exit(main())
