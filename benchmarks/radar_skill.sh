@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Makes README's table of what was tried on real rain: about an hour and a half on two quiet cores.
+#
+#     benchmarks/radar_skill.sh PATH    # PATH: the folder that configs/radar.yaml's data.root names
+set -euo pipefail
+config=(--config radar "data.root=$1" data.augment=true sample.tile=256 train.validation_cases=0)
+jaxrain() { python -m "jaxrain.$1" "${@:2}"; }
+
+jaxrain prepare --config radar "data.root=$1"
+jaxrain train "${config[@]}" train.steps=7500 train.ema_decay=0.999 train.run=runs/denoiser
+for loss in l2 l1; do
+  jaxrain train "${config[@]}" diffusion.objective=regression diffusion.loss=$loss \
+    train.steps=1100 train.ema_decay=0.995 train.run=runs/regression_$loss
+  jaxrain sample runs/regression_$loss --output runs/regression_$loss.nc --split test
+done
+jaxrain train "${config[@]}" diffusion.objective=crps train.start_from=runs/denoiser \
+  train.steps=600 train.learning_rate=3e-4 train.ema_decay=0.99 train.run=runs/one_step_short
+jaxrain train "${config[@]}" diffusion.objective=crps train.start_from=runs/one_step_short \
+  train.steps=1300 train.learning_rate=5e-4 train.ema_decay=0.995 train.run=runs/one_step
+
+for held in off hard; do
+  jaxrain sample runs/denoiser --output runs/denoiser_$held.nc --members 16 --steps 8 \
+    --consistency $held
+  jaxrain sample runs/one_step_short --output runs/one_step_short_$held.nc --members 16 \
+    --consistency $held
+  jaxrain sample runs/one_step --output runs/one_step_$held.nc --members 16 --consistency $held
+done
+jaxrain verify runs/one_step_hard.nc --report runs/radar_skill --beside \
+  regression_l2=runs/regression_l2.nc regression_l1=runs/regression_l1.nc \
+  denoiser=runs/denoiser_off.nc denoiser_hard=runs/denoiser_hard.nc \
+  one_step_short=runs/one_step_short_off.nc one_step_short_hard=runs/one_step_short_hard.nc \
+  one_step=runs/one_step_off.nc
