@@ -26,7 +26,7 @@ _TELL_EVERY = 15.0  # seconds between lines where no terminal shows a bar
 
 SETTINGS = (
     *("members", "sampler", "steps", "seed", "eta", "batch", "tile", "overlap"),
-    *("calibrate", "products"),
+    *("calibrate", "consistency", "products"),
 )
 
 
@@ -67,6 +67,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--calibrate",
         choices=("true", "false"),
         help="whether members are calibrated, where `tune --calibrate` was run (true)",
+    )
+    parser.add_argument(
+        "--consistency",
+        metavar="NAME",
+        help="how far each member's mean over a coarse cell is held to the coarse rain: off, soft "
+        "or hard",
     )
     parser.add_argument(
         "--products",
