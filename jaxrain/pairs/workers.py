@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import forkserver
 from multiprocessing.connection import wait
 from typing import Protocol, TypeVar
 
@@ -20,6 +19,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from jaxrain.errors import InputError
+from jaxrain.pairs.preloading import expect_work
 from jaxrain.weather.guard import read_here
 
 Piece = TypeVar("Piece")
@@ -148,24 +148,6 @@ def _died(name: str) -> str:
         "memory: fetch the file again, leave it out with data.exclude, or take fewer "
         "prepare.workers"
     )
-
-
-def expect_work() -> None:
-    """Has what workers need imported by the process that they are forked from, meanwhile.
-
-    It need not be called; who knows early that there will be work saves the wait for it.
-    """
-    # xarray imports dask's arrays at the first variable, which takes a second; the pictures of the
-    # audit need the last.
-    multiprocessing.get_context("forkserver").set_forkserver_preload(
-        [
-            "jaxrain.pairs.build",
-            "dask.array",
-            "matplotlib.figure",
-            "matplotlib.backends.backend_agg",
-        ]
-    )
-    forkserver.ensure_running()
 
 
 def _pool(count: int, *, suspect: bool = False) -> ProcessPoolExecutor:
