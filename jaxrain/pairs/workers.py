@@ -36,8 +36,8 @@ class PrepareConfig:
     Attributes:
       workers: processes on this machine; None takes one a processor, 0 works in the command's own
         process, where a C library that crashes takes the command with it.
-      large_at_once: files of more than 4 million points (China at 0.01 degree has 42) that are
-        read at once on this machine, whatever the number of workers: each takes 0.9 GiB.
+      large_at_once: GRIB files of fine rain with more than 4 million points (China at 0.01 degree
+        has 42) that this machine's workers read at once: while it is read each takes most of a GiB.
       cluster: address of a running dask cluster's scheduler, as 'tcp://10.0.0.1:8786', whose
         workers see the same files under the same absolute paths; `workers` then says nothing.
     """
