@@ -4,6 +4,8 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from jaxrain.allocator import keep_freed_memory
+
 VERBS = {
     "prepare": "GRIB, NetCDF or .npy files -> the .npy store, with an audit",
     "plan": "memory, time and size of a training, before it is begun",
@@ -32,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"jaxrain: error: no verb '{words[0]}'; there are {', '.join(VERBS)}", file=sys.stderr
         )
         return 2
+    if argv is None and words[0] in ("train", "sample", "tune"):
+        keep_freed_memory()
     verb = importlib.import_module(f"jaxrain.{words[0]}")
     status: int = verb.main(words[1:])
     return status

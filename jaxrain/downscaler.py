@@ -172,11 +172,17 @@ class Downscaler:
         """Global attributes that say what made an ensemble."""
         tile, overlap = config.tiling(self.config.data.patch)
         title = "ensemble of hourly precipitation, downscaled by a diffusion model"
-        chain = {
+        sampler = {
             "jaxrain_sampler": config.sampler,
             "jaxrain_steps": np.int32(config.steps),
             "jaxrain_eta": config.eta,
             "jaxrain_noise_scale": config.noise_scale,
+        }
+        if self.config.diffusion.objective == "crps":
+            title = "ensemble of hourly precipitation, downscaled by a generator of one step"
+            sampler = {"jaxrain_objective": "crps"}
+        chain = {
+            **sampler,
             **_lasting(config),
             **({} if config.consistency == "off" else {"jaxrain_consistency": config.consistency}),
             "jaxrain_seed": str(config.seed),  # beyond int32, which is all that CF knows

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jaxrain.allocator import keep_freed_memory
 from jaxrain.command import run_command
 from jaxrain.errors import InputError
 
@@ -105,8 +106,11 @@ def _sample(arguments: argparse.Namespace) -> None:
             file=sys.stderr,
         )
     how = f"{config.members} members, {config.sampler} in {config.steps} steps"
-    if downscaler.deterministic:
-        how = "by regression"
+    match downscaler.config.diffusion.objective:
+        case "regression":
+            how = "by regression"
+        case "crps":
+            how = f"{config.members} members in one step"
     print(
         f"{downscaler.run} (step {downscaler.step}): {sum(len(case.hours) for case in cases)} "
         f"hours of {len(cases)} case(s), {how}",
@@ -291,4 +295,5 @@ def _progress(total: int, done: int) -> Iterator[Callable[[], None]]:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     sys.exit(main())

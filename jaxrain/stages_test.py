@@ -197,3 +197,31 @@ def test_a_trained_regression_is_taken_and_other_weights_are_refused(
     assert "(interpolations differs)" in capsys.readouterr().err
     assert run(config_file, other, "data.target=regression", "diffusion.objective=regression") == 2
     assert "set data.target=difference" in capsys.readouterr().err
+
+
+def test_a_generator_of_one_step_starts_from_a_denoiser_and_draws_members(config_file, tmp_path):
+    denoiser, generator = tmp_path / "denoiser", tmp_path / "generator"
+    assert run(config_file, denoiser) == 0
+    words = ["diffusion.objective=crps", f"train.start_from={denoiser}", "train.steps=1"]
+    assert run(config_file, generator, *words, "train.learning_rate=1e-9") == 0
+    began, moved = load(denoiser).weights, load(generator).weights
+    for ours, theirs in zip(jax.tree.leaves(moved), jax.tree.leaves(began), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-7)
+
+    out = tmp_path / "out.nc"
+    assert sample.main([str(generator), "--output", str(out), "--split", "test"]) == 0
+    with xr.open_dataset(out) as rain:
+        assert rain.attrs["jaxrain_objective"] == "crps"
+        members = rain["precipitation"].values
+    assert members.shape[0] == 2
+    assert np.isfinite(members).all()
+    assert not np.array_equal(members[0], members[1])
+
+
+def test_weights_to_start_from_are_of_the_same_network(config_file, both, tmp_path, capsys):
+    words = [f"train.start_from={both}", "model.inner_channel=8"]
+    assert run(config_file, tmp_path / "other", *words) == 2
+    assert "another network" in capsys.readouterr().err
+    assert run(config_file, tmp_path / "none", f"train.start_from={tmp_path}") == 2
+    assert not (tmp_path / "other").exists()
+    assert not (tmp_path / "none").exists()

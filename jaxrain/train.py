@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
+from jaxrain.allocator import keep_freed_memory
 from jaxrain.command import add_config_arguments, run_command
 from jaxrain.errors import InputError
 
@@ -76,7 +77,7 @@ def train(config: "Config", stop: "Stop | None" = None) -> None:
     from jaxrain.pairs.loader import training_batches
     from jaxrain.pairs.revival import outlive_workers
     from jaxrain.stages import first_stage, load_regression
-    from jaxrain.training.checkpoint import open_checkpoints
+    from jaxrain.training.checkpoint import load_parameters, open_checkpoints
     from jaxrain.training.hosts import agree, is_first
     from jaxrain.training.lock import hold
     from jaxrain.training.loop import SCORE, Training, train_loop
@@ -141,14 +142,17 @@ def train(config: "Config", stop: "Stop | None" = None) -> None:
         def batches_from(step: int) -> "Iterator[Batch]":
             return outlive_workers(lambda start: read_from(start_step=start), step)
 
-        batches = batches_from(done)  # refuses what cannot be before a folder is made
+        # Both refuse what cannot be before a folder is made.
+        batches, weights = batches_from(done), init(config.train.seed)
+        if config.train.start_from and not kept:
+            weights, _ = load_parameters(config.train.start_from, weights)
         if not begun:
             agree(take)
             if agree(lambda: saved_steps(run)):
                 raise InputError(f"{run} was begun by another process just now; start again")
         agree(lambda: set_aside_newer(run, done))
 
-        state = put_state(create_state(config.train, init(config.train.seed)), mesh)
+        state = put_state(create_state(config.train, weights), mesh)
         checkpoints = stack.enter_context(
             open_checkpoints(
                 run,
@@ -162,9 +166,9 @@ def train(config: "Config", stop: "Stop | None" = None) -> None:
         agree(lambda: _keep(run, config, store))
         if regression:
             agree(lambda: regression.keep(run))
-        weights = sum(leaf.size for leaf in jax.tree.leaves(state.params))
+        size = sum(leaf.size for leaf in jax.tree.leaves(state.params))
         _say(
-            f"{'going on with' if kept else 'beginning'} {run}: {weights / 1e6:.2f} million "
+            f"{'going on with' if kept else 'beginning'} {run}: {size / 1e6:.2f} million "
             f"weights, {mesh.devices.size} {jax.devices()[0].platform} device(s), steps {done} to "
             f"{config.train.steps} of batch {config.train.batch_size}"
         )
@@ -265,4 +269,5 @@ def _check_run(run: "Path", config: "Config", store: "Store") -> None:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     sys.exit(main())

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jaxrain.allocator import keep_freed_memory
 from jaxrain.command import run_command
 from jaxrain.errors import InputError
 
@@ -92,6 +93,10 @@ def _tune(arguments: argparse.Namespace) -> None:
     if arguments.calibrate:
         _calibrate(downscaler, arguments)
         return
+    if downscaler.config.diffusion.objective == "crps":
+        raise InputError(
+            f"{arguments.run} draws members in one step: no sampler to tune; give --calibrate"
+        )
     settings = [
         _setting(downscaler, name, steps)
         for name in arguments.samplers
@@ -268,4 +273,5 @@ def _picture(path: Path, trials: Sequence[Trial], best: Trial) -> None:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     sys.exit(main())

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from jaxrain.diffusion.one_step import fair_crps_of_two, generate
 from jaxrain.diffusion.schedules import Schedule, buffers
 from jaxrain.diffusion.settings import DiffusionConfig, Prediction
 
@@ -62,11 +63,14 @@ def draw_levels(key: Array, config: DiffusionConfig, schedule: Schedule, like: A
 def draw_noise(
     key: Array, config: DiffusionConfig, schedule: Schedule, like: Array
 ) -> tuple[Array, Array]:
-    """Noise levels s [B, 1] and noise eps, shape and dtype of `like` [B, H, W, 1], for training."""
+    """Noise levels s [B, 1] and noise eps of the dtype of `like` [B, H, W, 1], for training.
+
+    eps is shaped as `like`, for the objective crps [B, H, W, 2]: of two members.
+    """
     key_s, key_eps = jax.random.split(key)
-    return draw_levels(key_s, config, schedule, like), jax.random.normal(
-        key_eps, like.shape, like.dtype
-    )
+    shape = (*like.shape[:-1], 2) if config.objective == "crps" else like.shape
+    eps = jax.random.normal(key_eps, shape, like.dtype)
+    return draw_levels(key_s, config, schedule, like), eps
 
 
 def training_loss(
@@ -106,13 +110,20 @@ def loss_at(
     eps: Array,
     mask: Array | None = None,
 ) -> tuple[Array, dict[str, Array]]:
-    """`training_loss` at given levels s [B, 1] and noise eps [B, H, W, 1].
+    """`training_loss` at given levels s [B, 1] and noise eps, as `draw_noise` gives them.
 
-    With the objective regression neither is heeded.
+    The objective regression heeds neither, crps no levels.
     """
     if config.objective == "regression":
         error, even = regress(network, condition) - x0, jnp.ones_like(s)
         return _mean_cost(config, error, even, jnp.zeros_like(s), mask)
+    if config.objective == "crps":
+        noise = jnp.concatenate([eps[..., :1], eps[..., 1:]])  # one call of the network for two
+        members = generate(network, jnp.tile(condition, (2, 1, 1, 1)), noise, config.prediction)
+        first, second = members[: len(x0)], members[len(x0) :]
+        mask = jnp.ones_like(x0) if mask is None else mask
+        total = fair_crps_of_two(first, second, x0, mask)
+        return _mean(total, jnp.ones_like(s), jnp.zeros_like(s), mask)
     level = s[:, :, None, None]  # [B, 1, 1, 1]
     x = q_sample(x0, level, eps)
     target = _target(config.prediction, x0, eps, level)
@@ -137,13 +148,17 @@ def _mean_cost(
     mask = jnp.ones_like(error) if mask is None else mask
     # where, and not a product: a missing target may be NaN.
     cost = jnp.where(mask > 0, jnp.abs(error) if config.loss == "l1" else jnp.square(error), 0)
-    known = jnp.sum(mask > 0, (1, 2, 3), dtype=cost.dtype)
-    total = jnp.sum(cost, (1, 2, 3))
+    return _mean(jnp.sum(cost, (1, 2, 3)), weight, s, mask)
+
+
+def _mean(total: Array, weight: Array, s: Array, mask: Array) -> tuple[Array, dict[str, Array]]:
+    """Of costs [B], each summed over an example's known points, the mean over all of them."""
+    known = jnp.sum(mask > 0, (1, 2, 3), dtype=total.dtype)
     loss = jnp.sum(weight[:, 0] * total) / jnp.maximum(jnp.sum(known), 1)
     aux = {
         "s": s,
         "per_example": total / jnp.maximum(known, 1),
-        "known": jnp.sum(known) / error.size,
+        "known": jnp.sum(known) / mask.size,
     }
     return loss, aux
 
@@ -182,10 +197,13 @@ def denoiser(network: Network, condition: Array, config: DiffusionConfig) -> Den
       config: of the process; its objective and prediction are used.
 
     Returns:
-      A function of x [B, H, W, 1] and s ([B, 1] or a scalar), which a regression does not heed.
+      A function of x [B, H, W, 1] and s ([B, 1] or a scalar), of which a regression heeds neither
+      and the objective crps takes x for pure noise.
     """
     if config.objective == "regression":
         return lambda x, s: regress(network, condition)
+    if config.objective == "crps":
+        return lambda x, s: generate(network, condition, x, config.prediction)
 
     def denoise(x: Array, s: ArrayLike) -> Array:
         s = jnp.broadcast_to(jnp.asarray(s, x.dtype), (x.shape[0], 1))

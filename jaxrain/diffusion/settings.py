@@ -81,9 +81,10 @@ class DiffusionConfig:
       prediction: what the network outputs: eps (the noise), v (s eps - sqrt(1 - s^2) x0; Salimans
         and Ho 2022, arXiv:2202.00512, eq. after 10) or x0.
       loss: l2 or l1.
-      objective: denoising, or regression: the same network, asked for x0 at once, without noise;
-        l2 makes it the mean of what can be, l1 the median. Prediction, levels and weighting are
-        not heeded then.
+      objective: what the network is asked for. denoising; regression: x0 at once, without noise,
+        which l2 makes the mean of what can be and l1 the median; crps: a member at once, from
+        pure noise, two of them scored by `jaxrain.diffusion.one_step`. Levels and weighting are
+        not heeded by the last two.
       noise_levels: levels drawn in training: continuous (uniform t, then s uniform within its
         step; Chen et al. 2020, arXiv:2009.00713) or lognormal (ln sigma normal; EDM).
       p_mean: mean of ln(sigma) for lognormal, sigma relative to the scaled target.
@@ -98,7 +99,7 @@ class DiffusionConfig:
     end: Annotated[float, Field(gt=0, le=1)] = 2e-2
     prediction: Prediction = "eps"
     loss: Literal["l1", "l2"] = "l2"
-    objective: Literal["denoising", "regression"] = "denoising"
+    objective: Literal["denoising", "regression", "crps"] = "denoising"
     noise_levels: Literal["continuous", "lognormal"] = "continuous"
     p_mean: float = -1.2
     p_std: Annotated[float, Field(gt=0)] = 1.2
@@ -111,3 +112,12 @@ class DiffusionConfig:
         if name not in SCHEDULES:
             raise ValueError(f"unknown schedule {name!r}, expected one of {', '.join(SCHEDULES)}")
         return name
+
+    @model_validator(mode="after")
+    def _noise_tells_of_x0(self) -> "DiffusionConfig":
+        if self.objective == "crps" and self.prediction == "eps":
+            raise ValueError(
+                "objective=crps draws members from pure noise, where a prediction of eps says "
+                "nothing of them: set prediction=v or prediction=x0"
+            )
+        return self

@@ -174,8 +174,8 @@ def make_chain(
         clip = (2 * clip[0], 2 * clip[1])
 
     def sampler(denoise: Denoise, noise: Noise) -> jax.Array:
-        if diffusion.objective == "regression":
-            return clipped(denoise(jnp.zeros_like(noise(0)), 0.0), clip)
+        if diffusion.objective != "denoising":  # one evaluation, which a regression takes blind
+            return clipped(denoise(noise(0), 0.0), clip)
         return SAMPLERS[config.sampler](
             denoise,
             noise,

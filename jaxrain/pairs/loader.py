@@ -21,6 +21,7 @@ from jaxrain.pairs.placement import Places, draw, places
 from jaxrain.pairs.recipe import DataConfig
 from jaxrain.pairs.store import Area, Store
 from jaxrain.pairs.surroundings import place_maps
+from jaxrain.pairs.symmetries import COUNT, turned
 
 Batch = dict[str, np.ndarray]
 
@@ -42,7 +43,7 @@ def training_batches(
 
     Args:
       store: finished.
-      config: patch, wet_fraction, max_missing, interpolations, encodings.
+      config: patch, wet_fraction, augment, max_missing, interpolations, encodings.
       batch_size: examples of all hosts together.
       seed: of the order and the places, 0..2**32-1.
       start_step: batch to begin with.
@@ -118,7 +119,8 @@ class _Plan:
             area.coarse(hour), self.matrices[area_index], (y, x), (patch, patch), self.width
         )
         known = {"fine": fine, "coarse": coarse, "weights_y": weights_y, "weights_x": weights_x}
-        return known | self._beside(area, hour, (y, x))
+        known |= self._beside(area, hour, (y, x))
+        return turned(known, int(rng.integers(COUNT))) if self.config.augment else known
 
     def _beside(self, area: Area, hour: int, place: tuple[int, int]) -> Batch:
         """What is known beside the weather, under the keys of a batch; nothing by default."""
@@ -154,7 +156,12 @@ def _plan(store: Store, config: DataConfig, seed: int) -> _Plan:
         for area in store.areas
     ]
     used = {area for area, _ in hours}
-
+    height, width = (
+        max(reach(getattr(matrices[area], axis).sum(axis=0), patch) for area in used)
+        for axis in ("y", "x")
+    )
+    if config.augment:  # a transposed patch takes as many cells
+        height = width = max(height, width)
     return _Plan(
         store=store,
         config=config,
@@ -162,10 +169,7 @@ def _plan(store: Store, config: DataConfig, seed: int) -> _Plan:
         hours=hours,
         order=grain.MapDataset.range(len(hours)).shuffle(seed=seed).repeat(),
         matrices=matrices,
-        width=(
-            max(reach(matrices[area].y.sum(axis=0), patch) for area in used),
-            max(reach(matrices[area].x.sum(axis=0), patch) for area in used),
-        ),
+        width=(height, width),
     )
 
 

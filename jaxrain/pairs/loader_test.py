@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 
 import numpy as np
@@ -5,8 +6,11 @@ import pytest
 
 from jaxrain.errors import InputError
 from jaxrain.grids.regrid import bilinear_matrix, nearest_matrix
+from jaxrain.pairs.build import prepare
+from jaxrain.pairs.conftest import hours
 from jaxrain.pairs.loader import training_batches
 from jaxrain.pairs.store import open_store
+from jaxrain.pairs.symmetries import COUNT, turned
 
 SHAPES = {
     "fine": (4, 16, 16),
@@ -112,6 +116,33 @@ def test_epochs_and_seeds_differ(filled):
     (other,) = _take(_batches(filled, batch_size=rows, seed=4), 1)
     assert not np.array_equal(first["fine"], second["fine"], equal_nan=True)
     assert not np.array_equal(first["fine"], other["fine"], equal_nan=True)
+
+
+def test_augmented_each_patch_is_a_symmetry_of_the_plain_one(world):
+    world.write_fine("a.nc", hours(3, 20))
+    config = world.config(coarse=[], coarsen=5, variables=["tp"], levels=[])
+    prepare(config, say=lambda line: None)
+    store = open_store(config.store)
+    keys = {"batch_size": 20, "seed": 3}
+    plain = next(training_batches(store, config, **keys))["fine"]
+    augmented = dataclasses.replace(config, augment=True)
+    batch = next(training_batches(store, augmented, **keys))
+    which = [
+        [
+            np.array_equal(fine, turned({**one, "fine": before}, symmetry)["fine"], equal_nan=True)
+            for symmetry in range(COUNT)
+        ].index(True)
+        for before, fine, one in zip(plain, batch["fine"], _examples(batch), strict=True)
+    ]
+    assert len(set(which)) > 4
+    (again,) = _take(training_batches(store, augmented, **keys), 1)
+    _assert_same(batch, again)
+
+
+def _examples(batch):
+    return [
+        {key: values[row] for key, values in batch.items()} for row in range(len(batch["fine"]))
+    ]
 
 
 def test_what_does_not_fit_is_refused(filled):

@@ -153,6 +153,8 @@ class StaticField:
     scale: Literal["range", "none"] | None = None
 
 
+_DIRECTED = ("u", "v", "z")  # wind, and what knows on which side of a low it blows
+
 # In the order in which the network sees them: of the place first, then of the time.
 Encoding = Literal["latitude", "longitude", "hour_of_day", "day_of_year"]
 
@@ -196,6 +198,8 @@ class DataConfig:
         channels after the static fields, in this order.
       patch: side of a training patch, fine points.
       wet_fraction: share of patches that are drawn where it rains, 0..1.
+      augment: turns and mirrors each training patch by one of the eight symmetries of the square,
+        drawn by lot; only where no predictor has a direction.
       max_missing: largest share of missing points in a patch, 0..1.
       windows: fixed test windows; empty scores whole areas.
     """
@@ -227,6 +231,7 @@ class DataConfig:
     encodings: list[Encoding] = field(default_factory=list)
     patch: int = Field(default=128, ge=8)
     wet_fraction: float = Field(default=0.0, ge=0, le=1)
+    augment: bool = False
     max_missing: float = Field(default=0.3, ge=0, lt=1)
     windows: list[Window] = field(default_factory=list)
 
@@ -255,6 +260,12 @@ class DataConfig:
             raise ValueError(
                 f"coarsen={self.coarsen} makes coarse rain alone, variables are {self.variables}: "
                 "set variables=[tp], or name coarse files and unset coarsen"
+            )
+        directed = [name for name in self.variables if name in _DIRECTED] + list(self.encodings)
+        if self.augment and directed:
+            raise ValueError(
+                f"augment=true turns and mirrors patches, and {', '.join(directed)} would not turn "
+                "with them: set augment=false"
             )
         repeatable = {
             **{key: getattr(self, key) for key in ("variables", "levels", "interpolations")},

@@ -56,6 +56,7 @@ def test_a_period_that_is_none_is_refused(period):
         ({"coarsen": 25}, "variables=\\[tp\\]"),
         ({"variables": []}, "at least one predictor"),
         ({"levels": [850, 850]}, "twice"),
+        ({"augment": True}, "u, v, z would not turn"),
         ({"patch": "big"}, "patch"),
         ({"regoin": {}}, "regoin"),
         ({"region": {"north": 1, "south": 2, "west": 0, "east": 1}}, "south < north"),

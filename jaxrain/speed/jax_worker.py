@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrain.allocator import keep_freed_memory
 from jaxrain.diffusion.process import DiffusionConfig, denoiser, training_loss
 from jaxrain.diffusion.samplers import SAMPLERS
 from jaxrain.diffusion.schedules import make_schedule
@@ -138,4 +139,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()  # as training and sampling do
     main()

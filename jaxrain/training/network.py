@@ -115,7 +115,8 @@ def make_draw(diffusion: DiffusionConfig) -> Draw:
     """What is drawn at random for the examples of a loader's batch.
 
     Returns:
-      draw(batch, key) -> the batch with noise levels `s` [B, 1] and noise `eps` [B, P, Q, 1].
+      draw(batch, key) -> the batch with noise levels `s` [B, 1] and noise `eps`
+      [B, P, Q, 1], or [B, P, Q, 2] of two members.
     """
     schedule = make_schedule(diffusion.schedule, diffusion.steps, diffusion.start, diffusion.end)
 

@@ -42,6 +42,8 @@ class TrainConfig:
     Attributes:
       run: folder of the run: config, checkpoints, metrics, pictures.
       steps: updates in all.
+      start_from: a run of the same network whose averaged weights it begins with; None draws them
+        at random by `model.init`.
       regression: with data.target=regression, a trained run of diffusion.objective=regression to
         take a copy of; None trains one first, in RUN/regression, with the settings of this run.
       regression_steps: its updates; None takes `steps`.
@@ -84,6 +86,7 @@ class TrainConfig:
 
     run: str = "runs/run"
     steps: Count = 100_000
+    start_from: str | None = None
     regression: str | None = None
     regression_steps: Count | None = None
     batch_size: Count = 16
