@@ -11,7 +11,8 @@ bytes at 16 bits), ecCodes' decoded copy and ours (8 P bytes each), and while mi
 looked for one more of 8 P: 26 P = 1.0 GiB, and 0.2 GiB of libraries. What it leaves is the region:
 600 x 800 points are 1.9 MB an hour. A day is written hour by hour, statistics are summed in bands
 of a million points, and the command itself keeps about 1 KB an hour of names and times: 9 MB for a
-year. So the peak is that of as many files as there are workers, whatever the number of hours.
+year. So the peak is that of as many files as there are workers, at most prepare.large_at_once (2
+by default), whatever the number of hours.
 """
 
 import argparse

@@ -26,8 +26,6 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from jaxrain.weather.demo import write_demo
-
 _CHILD_SUBREAPER = 36  # of Linux's prctl
 
 
@@ -87,6 +85,8 @@ def main() -> None:
     if arguments.plain:
         plain(*arguments.plain)
         return
+    from jaxrain.weather.demo import write_demo  # the plain way does without
+
     # So that processes whose parents have ended become ours, and their time is counted.
     ctypes.CDLL(None).prctl(_CHILD_SUBREAPER, 1, 0, 0, 0)
     with tempfile.TemporaryDirectory(prefix="jaxrain-speed-") as name:

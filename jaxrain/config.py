@@ -15,8 +15,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 from pydantic_core import ErrorDetails
 
-from jaxrain.diffusion.process import DiffusionConfig
-from jaxrain.diffusion.unet import UNetConfig
+from jaxrain.diffusion.settings import DiffusionConfig, UNetConfig
 from jaxrain.ensembles.settings import SampleConfig
 from jaxrain.errors import InputError
 from jaxrain.pairs.recipe import DataConfig
@@ -35,8 +34,8 @@ class Config:
     Attributes:
       data: which files make which pairs, and their scaling; `jaxrain.pairs.recipe`.
       prepare: who does the work of `prepare`; `jaxrain.pairs.workers`.
-      model: shape of the network; `jaxrain.diffusion.unet`.
-      diffusion: the process that is trained and sampled; `jaxrain.diffusion.process`.
+      model: shape of the network; `jaxrain.diffusion.settings`.
+      diffusion: the process that is trained and sampled; `jaxrain.diffusion.settings`.
       train: optimisation, checkpoints, validation; `jaxrain.training.settings`.
       sample: how members are drawn; `jaxrain.ensembles.settings`.
     """

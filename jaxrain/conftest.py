@@ -54,6 +54,12 @@ def config_file(tmp_path_factory):
 
 
 @pytest.fixture
+def undrawn(monkeypatch):
+    """Reports get empty pictures: drawing takes longer than all else in a small store."""
+    monkeypatch.setattr("jaxrain.pairs.audit.report._draw", lambda asked: b"")
+
+
+@pytest.fixture
 def own_cache(tmp_path_factory, monkeypatch):
     """Compiled programs lie in one folder for all processes of a test, not in the user's."""
     cache = tmp_path_factory.getbasetemp() / "programs"

@@ -32,9 +32,9 @@ def _run(arguments: argparse.Namespace) -> None:
     if not any(
         word.startswith(("prepare.workers=0", "prepare.cluster=")) for word in arguments.overrides
     ):
-        from jaxrain.pairs.workers import expect_work
+        from jaxrain.pairs.preloading import expect_work
 
-        expect_work()  # while this process imports as much
+        expect_work()  # while this process reads the config
     from jaxrain.config import load_config
     from jaxrain.errors import InputError
 

@@ -10,9 +10,12 @@ import pytest
 from jaxrain.config import load_config
 from jaxrain.errors import InputError
 from jaxrain.pairs.build import prepare
+from jaxrain.pairs.reading import make_canonical
 from jaxrain.pairs.recipe import DataConfig
-from jaxrain.pairs.sources import find_sources, make_canonical
+from jaxrain.pairs.sources import find_sources
 from jaxrain.pairs.store import open_store
+
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 # hr/ and lr/ as they are: lr was interpolated to hr's grid and scaled, rain was not.
 _CONFIG = """

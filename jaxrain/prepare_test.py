@@ -45,6 +45,15 @@ def test_help_is_quick_and_loads_nothing_heavy():
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
+def test_the_command_leaves_what_is_heavy_to_its_workers():
+    code = "import sys, jaxrain.config, jaxrain.pairs.build\njaxrain.config.load_config('demo')\n"
+    heavy = {"jax", "xarray", "netCDF4", "eccodes", "dask", "matplotlib"}
+    code += f"heavy = {heavy} & {{*sys.modules}}\n"
+    code += "sys.exit(', '.join(sorted(heavy)) or None)"
+    ran = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert ran.stderr == ""
+
+
 @pytest.fixture
 def tiny_disk(small_disk):
     """A file system of 400 KiB, where we may mount one."""

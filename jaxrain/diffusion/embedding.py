@@ -1,7 +1,5 @@
 """How the network is told the noise level."""
 
-from typing import Literal
-
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
@@ -9,8 +7,7 @@ from jax import Array
 from jax.typing import DTypeLike
 
 from jaxrain.diffusion.layers import Linear
-
-Scalar = Literal["level", "log_snr"]
+from jaxrain.diffusion.settings import Scalar
 
 # Beyond these, ln(sigma) is rounding error of s in float32 or pure noise.
 _LN_SIGMA_RANGE = 10.0

@@ -2,14 +2,14 @@
 
 import math
 from functools import partial
-from typing import Literal
 
 import jax
 from flax import nnx
 from jax import Array
 from jax.typing import DTypeLike
 
-Initialisation = Literal["kaiming", "normal", "orthogonal"]
+from jaxrain.diffusion.settings import Initialisation
+
 Shape = tuple[int, ...]
 
 

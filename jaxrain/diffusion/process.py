@@ -5,78 +5,20 @@ Symbols: s = sqrt(alpha_bar), x = s x0 + sqrt(1 - s^2) eps, sigma = sqrt(1 - s^2
 """
 
 from collections.abc import Callable
-from typing import Annotated, Literal
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
-from pydantic import ConfigDict, Field, field_validator, model_validator
-from pydantic.dataclasses import dataclass
 
 from jaxrain.diffusion.one_step import fair_crps_of_two, generate
-from jaxrain.diffusion.schedules import SCHEDULES, Schedule, buffers
+from jaxrain.diffusion.schedules import Schedule, buffers
+from jaxrain.diffusion.settings import DiffusionConfig, Prediction
 
 # (input [B, H, W, C + 1], s [B, 1]) -> prediction [B, H, W, 1]
 Network = Callable[[Array, Array], Array]
 # (x [B, H, W, 1], s [B, 1] or scalar) -> x0_hat [B, H, W, 1]
 Denoise = Callable[[Array, ArrayLike], Array]
-
-Prediction = Literal["eps", "v", "x0"]
-
-
-@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
-class DiffusionConfig:
-    """The process that is trained and sampled.
-
-    Attributes:
-      schedule: linear, quad, const, jsd, warmup10, warmup50 or cosine.
-      steps: T, steps of the schedule.
-      start: beta of the first step (linear, quad, warmup).
-      end: beta of the last step (linear, quad, const, warmup).
-      prediction: what the network outputs: eps (the noise), v (s eps - sqrt(1 - s^2) x0; Salimans
-        and Ho 2022, arXiv:2202.00512, eq. after 10) or x0.
-      loss: l2 or l1.
-      objective: what the network is asked for. denoising; regression: x0 at once, without noise,
-        which l2 makes the mean of what can be and l1 the median; crps: a member at once, from
-        pure noise, two of them scored by `jaxrain.diffusion.one_step`. Levels and weighting are
-        not heeded by the last two.
-      noise_levels: levels drawn in training: continuous (uniform t, then s uniform within its
-        step; Chen et al. 2020, arXiv:2009.00713) or lognormal (ln sigma normal; EDM).
-      p_mean: mean of ln(sigma) for lognormal, sigma relative to the scaled target.
-      p_std: standard deviation of ln(sigma) for lognormal.
-      weighting: weight per noise level: none or min_snr (arXiv:2303.09556).
-      min_snr_gamma: where min_snr caps the signal-to-noise ratio.
-    """
-
-    schedule: str = "cosine"
-    steps: Annotated[int, Field(ge=1)] = 2000
-    start: Annotated[float, Field(gt=0, le=1)] = 1e-4
-    end: Annotated[float, Field(gt=0, le=1)] = 2e-2
-    prediction: Prediction = "eps"
-    loss: Literal["l1", "l2"] = "l2"
-    objective: Literal["denoising", "regression", "crps"] = "denoising"
-    noise_levels: Literal["continuous", "lognormal"] = "continuous"
-    p_mean: float = -1.2
-    p_std: Annotated[float, Field(gt=0)] = 1.2
-    weighting: Literal["none", "min_snr"] = "none"
-    min_snr_gamma: Annotated[float, Field(gt=0)] = 5.0
-
-    @field_validator("schedule")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        if name not in SCHEDULES:
-            raise ValueError(f"unknown schedule {name!r}, expected one of {', '.join(SCHEDULES)}")
-        return name
-
-    @model_validator(mode="after")
-    def _noise_tells_of_x0(self) -> "DiffusionConfig":
-        if self.objective == "crps" and self.prediction == "eps":
-            raise ValueError(
-                "objective=crps draws members from pure noise, where a prediction of eps says "
-                "nothing of them: set prediction=v or prediction=x0"
-            )
-        return self
 
 
 def q_sample(x0: Array, s: ArrayLike, eps: Array) -> Array:

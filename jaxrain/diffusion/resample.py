@@ -1,11 +1,9 @@
 """Changes of resolution by fixed factors: the two upsamplings, and space to depth and back."""
 
-from typing import Literal
-
 import jax.numpy as jnp
 from jax import Array
 
-Upsampling = Literal["nearest", "bicubic"]
+from jaxrain.diffusion.settings import Upsampling
 
 
 def _cubic_taps(t: float, a: float = -0.75) -> tuple[float, float, float, float]:

@@ -5,71 +5,17 @@ example. Modules bear the names of the public PyTorch implementations, so that t
 one to one.
 """
 
-from typing import Annotated, Literal
-
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 from jax.typing import DTypeLike
-from pydantic import ConfigDict, Field, model_validator
-from pydantic.dataclasses import dataclass
 
 from jaxrain.diffusion.attention import SelfAttention
-from jaxrain.diffusion.embedding import NoiseEmbedding, Scalar
-from jaxrain.diffusion.initial import Initialisation, initialise
+from jaxrain.diffusion.embedding import NoiseEmbedding
+from jaxrain.diffusion.initial import initialise
 from jaxrain.diffusion.layers import Conv, GroupNorm, Linear, dropout
-from jaxrain.diffusion.resample import Upsampling, depth_to_space, space_to_depth, upsample
-
-Positive = Annotated[int, Field(ge=1)]
-
-
-@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
-class UNetConfig:
-    """Shape of the network. Channels and image size come from the data, not from here.
-
-    Attributes:
-      inner_channel: width of the first level, and of the noise embedding; even.
-      channel_mults: width of each level as a multiple of inner_channel.
-      res_blocks: residual blocks per level going down; one more going up.
-      norm_groups: groups of every normalisation; divides the width of every level.
-      attn_res: attention at levels where (image size / patchify) / 2^level is in this list. The
-        first middle block always has attention.
-      dropout: probability, in [0, 1), before each residual block's second convolution.
-      dropout_kind: drop single elements (SR3) or whole channels.
-      upsample: nearest (SR3) or bicubic, as PyTorch does it.
-      init: kaiming, normal or orthogonal weights; biases start at 0.
-      patchify: factor of space-to-depth at the input and depth-to-space at the output. 1 is the SR3
-        network; 2 costs a quarter per level.
-      embedding: scalar that tells the noise level: level (s = sqrt(alpha_bar)) or log_snr.
-    """
-
-    inner_channel: Positive = 64
-    channel_mults: tuple[Positive, ...] = (1, 2, 4, 8)
-    res_blocks: Positive = 2
-    norm_groups: Positive = 32
-    attn_res: tuple[Positive, ...] = (16,)
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    dropout_kind: Literal["element", "channel"] = "element"
-    upsample: Upsampling = "nearest"
-    init: Initialisation = "kaiming"
-    patchify: Positive = 1
-    embedding: Scalar = "level"
-
-    @model_validator(mode="after")
-    def _widths_fit(self) -> "UNetConfig":
-        if not self.channel_mults:
-            raise ValueError("channel_mults is empty, expected at least one level")
-        if self.inner_channel % 2 or self.inner_channel % self.norm_groups:
-            raise ValueError(
-                f"inner_channel {self.inner_channel} must be even and a multiple of "
-                f"norm_groups {self.norm_groups}"
-            )
-        return self
-
-    @property
-    def divisor(self) -> int:
-        """Height and width of an input must be multiples of this."""
-        return self.patchify * 2 ** (len(self.channel_mults) - 1)
+from jaxrain.diffusion.resample import depth_to_space, space_to_depth, upsample
+from jaxrain.diffusion.settings import UNetConfig, Upsampling
 
 
 class Block(nnx.Module):

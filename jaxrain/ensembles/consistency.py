@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from jaxrain.errors import InputError
 from jaxrain.grids.cells import whole_cells
+from jaxrain.pairs.bending import RAIN_CHANNEL
 from jaxrain.pairs.cases import Case
-from jaxrain.pairs.scaling import RAIN_CHANNEL
 
 # Share of the way from a member's own mean to the coarse rain.
 STRENGTHS = {"off": 0.0, "soft": 0.5, "hard": 1.0}

@@ -1,11 +1,10 @@
-"""The settings of sampling."""
+"""The settings of sampling. Imports nothing heavy."""
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 from pydantic.dataclasses import dataclass
 
-from jaxrain.diffusion.samplers import SAMPLERS
+from jaxrain.diffusion.settings import SAMPLER_NAMES
 from jaxrain.ensembles.consistency import STRENGTHS
-from jaxrain.ensembles.lasting_noise import hour_weights
 from jaxrain.ensembles.products import parse_products
 from jaxrain.errors import InputError
 
@@ -63,8 +62,8 @@ class SampleConfig:
     @field_validator("sampler")
     @classmethod
     def _known(cls, name: str) -> str:
-        if name not in SAMPLERS:
-            raise ValueError(f"unknown sampler '{name}'; there are {', '.join(SAMPLERS)}")
+        if name not in SAMPLER_NAMES:
+            raise ValueError(f"unknown sampler '{name}'; there are {', '.join(SAMPLER_NAMES)}")
         return name
 
     @field_validator("consistency", mode="before")
@@ -80,6 +79,8 @@ class SampleConfig:
     def _keys_agree(self) -> "SampleConfig":
         parse_products(self.products, self.thresholds_mm)
         if self.noise_correlation:
+            from jaxrain.ensembles.lasting_noise import hour_weights  # brings JAX, seldom needed
+
             hour_weights(self.noise_correlation, self.noise_hours)
         return self
 

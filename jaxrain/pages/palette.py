@@ -34,19 +34,6 @@ SYSTEM_COLOURS = {
 }
 OTHER_COLOURS = ("#CC79A7", "#882255", "#999933")
 
-# States of an hour: what is used in blues and yellow, what lacks a side in warm colours, what is
-# nowhere in black; by the names of the audit.
-HOUR_COLOURS = {
-    "absent": "#eceff2",
-    "in_no_split": "#bcc4cc",
-    "missing": "#000000",
-    "no_fine_rain": "#d55e00",
-    "no_predictors": "#cc79a7",
-    "train": "#0072b2",
-    "validation": "#56b4e9",
-    "test": "#f0e442",
-}
-
 DIFFERENCE_EDGES_MM = (-20, -10, -5, -2, -0.5, 0.5, 2, 5, 10, 20)
 # Shares of time: of what should never be, and of what often is.
 GAP_EDGES = (0.001, 0.01, 0.05, 0.1, 0.2, 0.5, 0.9, 1.0)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
+from jaxrain.pages.colours import HOUR_COLOURS
 from jaxrain.pages.palette import (
     GAP_EDGES,
-    HOUR_COLOURS,
     MISSING,
     PROBABILITY_EDGES,
     RAIN_EDGES_MM,

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import jaxrain
 from jaxrain.errors import InputError
+from jaxrain.grids.grid import Grid
 from jaxrain.pairs.audit.report import read_report, write_report
 from jaxrain.pairs.audit.survey import Survey
 from jaxrain.pairs.audit.table import audit_table
@@ -51,7 +52,6 @@ from jaxrain.pairs.store import (
     save_json,
 )
 from jaxrain.pairs.workers import IN_THIS_PROCESS, PrepareConfig, Run, workforce
-from jaxrain.weather.demo import write_demo
 from jaxrain.weather.variables import VARIABLES, channel_names, check_predictors
 from jaxrain.whole import remove_partial_files
 
@@ -86,6 +86,8 @@ def prepare(
     if stage != "arrays":
         if config.demo:
             say(f"the embedded demo weather is under {config.root}")
+            from jaxrain.weather.demo import write_demo  # brings ecCodes
+
             write_demo(config.root)
         find_all(config)  # a mistyped glob leaves no folder behind
     statics = find_statics(config)
@@ -131,7 +133,12 @@ def _make_store(
     """The second stage, the statistics and the audit."""
     sources = [source for source, _ in read]
     made_from = _made_from(config, sources)
-    pairing = pair(config, read, grid_of_canonical)
+
+    def load_grid(source: Source) -> Grid:
+        (grid,) = run(grid_of_canonical, [source], [str(source.canonical)])
+        return grid
+
+    pairing = pair(config, read, load_grid)
     trained = [(area, any(h.split == "train" for h in area.hours)) for area in pairing.areas]
     beside = make_statics(path, config, statics, trained, say)
     write_arrays(path, config, made_from, pairing, run, say)

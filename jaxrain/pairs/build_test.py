@@ -11,8 +11,9 @@ from jaxrain.errors import InputError
 from jaxrain.pairs import build, days
 from jaxrain.pairs.build import prepare
 from jaxrain.pairs.conftest import contents, hours
+from jaxrain.pairs.reading import make_canonical
 from jaxrain.pairs.recipe import Selection, Splits
-from jaxrain.pairs.sources import find_sources, make_canonical
+from jaxrain.pairs.sources import find_sources
 from jaxrain.pairs.store import open_store
 
 pytestmark = pytest.mark.usefixtures("undrawn")

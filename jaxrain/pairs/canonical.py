@@ -13,19 +13,9 @@ from jaxrain.grids.grid import Grid
 from jaxrain.pairs.contents import Contents, contents_of, grid_of
 from jaxrain.pairs.progress import Say, watched
 from jaxrain.pairs.recipe import DataConfig
-from jaxrain.pairs.sources import (
-    Role,
-    Source,
-    find_files,
-    is_canonical,
-    read_source,
-    reading_of,
-    source_of,
-    write_canonical,
-)
+from jaxrain.pairs.sources import Role, Source, find_files, reading_of, source_of
 from jaxrain.pairs.store import save_json
 from jaxrain.pairs.workers import Run
-from jaxrain.weather.netcdf import open_netcdf
 
 Read = tuple[Source, Contents]
 
@@ -66,6 +56,9 @@ def make_all_canonical(config: DataConfig, run: Run, say: Say) -> list[Read]:
 
 def convert(file: tuple[Role, Path], config: DataConfig) -> Read:
     """Makes a file's canonical copy where it is not there yet; returns what it holds."""
+    # Here and below loaded by who reads, see `reading`.
+    from jaxrain.pairs.reading import is_canonical, read_source, write_canonical
+
     source = source_of(*file, config)
     if is_canonical(source, config):
         return source, contents_of_canonical(source)
@@ -76,12 +69,16 @@ def convert(file: tuple[Role, Path], config: DataConfig) -> Read:
 
 def contents_of_canonical(source: Source) -> Contents:
     """What a file's canonical copy holds."""
+    from jaxrain.weather.netcdf import open_netcdf
+
     with open_netcdf(source.canonical) as dataset:
         return contents_of(dataset)
 
 
 def grid_of_canonical(source: Source) -> Grid:
     """The grid of a file's canonical copy."""
+    from jaxrain.weather.netcdf import open_netcdf
+
     with open_netcdf(source.canonical) as dataset:
         return grid_of(dataset)
 
@@ -133,6 +130,8 @@ def reopen_all_canonical(config: DataConfig, run: Run, say: Say) -> list[Read]:
 
 
 def _reopen(source: Source, config: DataConfig) -> Read:
+    from jaxrain.pairs.reading import is_canonical
+
     if not is_canonical(source, config):
         raise InputError(f"{source.canonical} is gone or was made otherwise: {_AGAIN}")
     return source, contents_of_canonical(source)

@@ -117,9 +117,3 @@ def filled(tmp_path_factory):
     world.fill()
     prepare(world.config(), say=lambda line: None)
     return world
-
-
-@pytest.fixture
-def undrawn(monkeypatch):
-    """Reports get empty pictures: drawing takes longer than all else in a small store."""
-    monkeypatch.setattr("jaxrain.pages.pictures.png", lambda figure: b"")

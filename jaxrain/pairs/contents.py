@@ -3,12 +3,14 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import xarray as xr
 
 from jaxrain.grids.grid import Grid
-from jaxrain.weather.projections import grid_mapping
+
+if TYPE_CHECKING:
+    import xarray as xr  # the command compares contents without it
 
 _POINTS = 1 << 22  # that are looked through at once
 
@@ -35,7 +37,7 @@ class Contents:
     grid_key: str
 
 
-def contents_of(dataset: xr.Dataset) -> Contents:
+def contents_of(dataset: "xr.Dataset") -> Contents:
     """Looks through a canonical Dataset, hour by hour where it is not in memory."""
     grid = grid_of(dataset)
     if "rain" in dataset:
@@ -58,13 +60,15 @@ def contents_of(dataset: xr.Dataset) -> Contents:
     )
 
 
-def grid_of(dataset: xr.Dataset) -> Grid:
+def grid_of(dataset: "xr.Dataset") -> Grid:
     """The grid of a canonical Dataset."""
     if "y" not in dataset.dims:
         return Grid(
             y=dataset["latitude"].values.astype(np.float64),
             x=dataset["longitude"].values.astype(np.float64),
         )
+    from jaxrain.weather.projections import grid_mapping
+
     known = "latitude" in dataset.variables and "longitude" in dataset.variables
     return Grid(
         y=dataset["y"].values.astype(np.float64),
@@ -76,14 +80,14 @@ def grid_of(dataset: xr.Dataset) -> Grid:
     )
 
 
-def _windows(variable: xr.DataArray) -> tuple[str, ...]:
+def _windows(variable: "xr.DataArray") -> tuple[str, ...]:
     words = {"summed": "", "derived_from": "from "}
     return tuple(
         f"{word}{variable.attrs[told]}" for told, word in words.items() if told in variable.attrs
     )
 
 
-def _hours_with_values(array: xr.DataArray) -> np.ndarray:
+def _hours_with_values(array: "xr.DataArray") -> np.ndarray:
     hours, *others = array.sizes.values()
     step = max(1, _POINTS // int(np.prod(others)))
     return np.concatenate(

@@ -3,7 +3,7 @@
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
@@ -11,9 +11,11 @@ from jaxrain.grids.regrid import block_mean
 from jaxrain.pairs.pairing import Hour, PairedArea
 from jaxrain.pairs.placement import BLOCK, cover
 from jaxrain.pairs.recipe import DataConfig
-from jaxrain.pairs.sources import ReadHour, canonical_reader
 from jaxrain.weather.variables import channel_names, on_levels
 from jaxrain.whole import whole_file
+
+if TYPE_CHECKING:
+    from jaxrain.pairs.reading import ReadHour
 
 _DTYPES = {"fine": "<f4", "cover": "|u1", "coarse": "<f4"}
 
@@ -53,6 +55,8 @@ def is_written(day: Day) -> bool:
 
 def write_day(day: Day, config: DataConfig) -> None:
     """Writes a day's three arrays, each whole or not at all."""
+    from jaxrain.pairs.reading import canonical_reader  # by who works, see there
+
     channels = channel_names(config.variables, config.levels)
     shapes = {
         "coarse": (len(channels), *day.coarse_shape),
@@ -88,13 +92,13 @@ def _write_header(file: BinaryIO, dtype: str, shape: tuple[int, ...]) -> None:
     np.lib.format.write_array_header_1_0(file, header)
 
 
-def _fine(hour: Hour, shape: tuple[int, int], read: ReadHour) -> np.ndarray:
+def _fine(hour: Hour, shape: tuple[int, int], read: "ReadHour") -> np.ndarray:
     height, width = shape
     rain = read(hour.fine.source.canonical, "rain", hour.fine.index)
     return rain[:height, :width]
 
 
-def _coarse(hour: Hour, fine: np.ndarray, config: DataConfig, read: ReadHour) -> np.ndarray:
+def _coarse(hour: Hour, fine: np.ndarray, config: DataConfig, read: "ReadHour") -> np.ndarray:
     if config.coarsen:
         return block_mean(fine, config.coarsen)[None]
     fields = []

@@ -50,6 +50,12 @@ def fit_knots(counts: np.ndarray) -> Knots:
     return tuple(amounts.tolist()), tuple(scores.tolist())
 
 
+def kept_knots(statistics: dict[str, Any]) -> Knots | None:
+    """The knots in a manifest's statistics, if there are any."""
+    kept = statistics.get("normal_score")
+    return (tuple(kept["mm"]), tuple(kept["score"])) if kept else None
+
+
 def to_score(mm: Any, knots: Knots, xp: ModuleType) -> Any:
     """Rain of any shape in mm -> score above that of 0 mm, so that 0 mm is 0; NaN stays."""
     amounts, scores = (np.asarray(each) for each in knots)

@@ -26,15 +26,9 @@ from jaxrain.pairs.days import days_of
 from jaxrain.pairs.pairing import Pairing, pair
 from jaxrain.pairs.placement import BLOCK
 from jaxrain.pairs.progress import Say, watched
+from jaxrain.pairs.reading import is_canonical, read_source, write_canonical
 from jaxrain.pairs.recipe import SPLITS, DataConfig
-from jaxrain.pairs.sources import (
-    Role,
-    Source,
-    is_canonical,
-    read_source,
-    source_of,
-    write_canonical,
-)
+from jaxrain.pairs.sources import Role, Source, source_of
 from jaxrain.pairs.statistics import (
     Moments,
     Tally,

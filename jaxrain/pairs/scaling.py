@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrain.pairs.bending import RAIN_CHANNEL, bend_rain, given
-from jaxrain.pairs.normal_score import Knots, from_score
+from jaxrain.pairs.normal_score import Knots, from_score, kept_knots
 from jaxrain.pairs.recipe import DataConfig
 from jaxrain.weather.variables import VARIABLES
 
@@ -82,7 +82,6 @@ class Scaling:
         statistics = manifest["statistics"]
         rain = statistics["fine_rain"]
         channels = tuple(manifest["channels"])
-        knots = statistics.get("normal_score")
         ranges = [statistics["channels"][name] for name in channels]
         return cls(
             channels=channels,
@@ -94,7 +93,7 @@ class Scaling:
             target_std=float(statistics["target"]["std"]) if config.standardize else 1.0,
             low=np.asarray([r["min"] for r in ranges], np.float32),
             high=np.asarray([r["max"] for r in ranges], np.float32),
-            knots=(tuple(knots["mm"]), tuple(knots["score"])) if knots else None,
+            knots=kept_knots(statistics),
         )
 
     @property

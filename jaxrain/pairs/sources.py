@@ -1,32 +1,18 @@
-"""From a config's globs to canonical CF-NetCDF files, one per input file."""
+"""From a config's globs to input files, their hashes and where their canonical copies lie."""
 
 import fnmatch
 import hashlib
 import json
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-import netCDF4
-import numpy as np
-import xarray as xr
-
 from jaxrain.errors import InputError
 from jaxrain.pairs.recipe import DataConfig
-from jaxrain.weather.cf import write_netcdf
-from jaxrain.weather.era5 import read_coarse
-from jaxrain.weather.fine_files import read_fine_file
-from jaxrain.weather.guard import guarded
-from jaxrain.weather.netcdf import open_netcdf
-from jaxrain.weather.npy_files import EXTREMES, read_coarse_npy, read_fine_npy, scaling_files
+from jaxrain.weather.npy_layout import EXTREMES, scaling_files
 
 Role = Literal["fine", "coarse"]
-ReadHour = Callable[[Path, str, int], np.ndarray]
-
-_OPEN_FILES = 16
 
 
 @dataclass(frozen=True)
@@ -97,106 +83,10 @@ def source_of(role: Role, path: Path, config: DataConfig) -> Source:
     return Source(role, path, path.name, canonical, sha256, path.stat().st_size)
 
 
-def make_canonical(source: Source, config: DataConfig) -> bool:
-    """Writes a file's canonical CF-NetCDF, unless it is there already.
-
-    Returns:
-      Whether it was written now.
-
-    Raises:
-      InputError: as `read_source`.
-    """
-    if is_canonical(source, config):
-        return False
-    write_canonical(read_source(source, config), source, config)
-    return True
-
-
-def is_canonical(source: Source, config: DataConfig) -> bool:
-    """Whether a file's canonical CF-NetCDF is there, made as the config says."""
-    # Files are renamed when whole, so one that is there is whole; was it made the same way?
-    if not source.canonical.exists():
-        return False
-    with open_netcdf(source.canonical) as dataset:
-        return dataset.attrs.get("jaxrain_recipe") == _recipe(source, config)
-
-
-def write_canonical(dataset: xr.Dataset, source: Source, config: DataConfig) -> None:
-    """Writes what `read_source` read, and how it was read."""
-    source.canonical.parent.mkdir(parents=True, exist_ok=True)
-    attributes = {"jaxrain_recipe": _recipe(source, config), "source_file": source.name}
-    write_netcdf(dataset, source.canonical, overwrite=True, attributes=attributes)
-
-
-def read_source(source: Source, config: DataConfig) -> xr.Dataset:
-    """Reads an input file as the config says.
-
-    Raises:
-      InputError: the file can't be read, or lacks what the config asks for.
-    """
-    if source.role == "fine":
-        offset = config.fine_utc_offset_hours
-        if _is_npy(source.path):
-            return read_fine_npy(
-                source.path, config.npy, region=config.region, utc_offset_hours=offset
-            )
-        return guarded(
-            read_fine_file,
-            source.path,
-            variable=config.fine_variable,
-            region=config.region,
-            utc_offset_hours=offset,
-        )
-    if _is_npy(source.path):
-        return read_coarse_npy(
-            source.path,
-            config.npy,
-            variables=config.variables,
-            levels=config.levels,
-            region=config.region,
-        )
-    return guarded(
-        read_coarse,
-        source.path,
-        variables=config.variables,
-        levels=config.levels,
-        region=config.region,
-        interpolate_levels=config.interpolate_levels,
-        derive_humidity=config.derive_humidity,
-        partial=True,
-    )
-
-
-@contextmanager
-def canonical_reader() -> Iterator[ReadHour]:
-    """Reads hours of canonical files, a few of which stay open: neighbouring hours share them.
-
-    Yields:
-      A function (file, variable, index of the hour) -> [H, W] or [L, h, w], NaN where missing;
-      it reads no other hour.
-    """
-    opened: dict[Path, netCDF4.Dataset] = {}
-
-    def read(path: Path, variable: str, index: int) -> np.ndarray:
-        if path not in opened:
-            if len(opened) == _OPEN_FILES:
-                opened.pop(next(iter(opened))).close()
-            opened[path] = netCDF4.Dataset(path)
-            opened[path].set_auto_maskandscale(False)
-        array = opened[path][variable]
-        values = array[index]
-        return np.where(values == array.get_fill_value(), np.float32(np.nan), values)
-
-    try:
-        yield read
-    finally:
-        for file in opened.values():
-            file.close()
-
-
-def _recipe(source: Source, config: DataConfig) -> str:
+def recipe_of_source(source: Source, config: DataConfig) -> str:
+    """How a source's canonical file is made, as text that it keeps."""
     reading = reading_of(config, source.role)
-    if _is_npy(source.path):
+    if is_npy(source.path):
         reading["npy"] = asdict(config.npy)
     return json.dumps({"source_sha256": source.sha256, "reading": reading}, sort_keys=True)
 
@@ -234,13 +124,14 @@ def _excluded(path: Path, root: Path, globs: list[str]) -> bool:
     return any(fnmatch.fnmatch(name, glob) for name in names for glob in globs)
 
 
-def _is_npy(path: Path) -> bool:
+def is_npy(path: Path) -> bool:
+    """Whether a file is an array without a grid, by its name."""
     return path.suffix == ".npy"
 
 
 def _hash(path: Path, config: DataConfig, role: Role) -> str:
     arrays = config.npy.fine if role == "fine" else config.npy.coarse
-    parts = [path, *(scaling_files(path, arrays) if _is_npy(path) else [])]
+    parts = [path, *(scaling_files(path, arrays) if is_npy(path) else [])]
     hashes = []
     for part in parts:
         with part.open("rb") as file:

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -15,7 +15,9 @@ from jaxrain.pairs.encodings import positions
 from jaxrain.pairs.recipe import DataConfig
 from jaxrain.pairs.statistics import Moments, merge, moments
 from jaxrain.pairs.store import save_array
-from jaxrain.weather.static_fields import StaticField, Surround, read_static
+
+if TYPE_CHECKING:
+    from jaxrain.weather.static_fields import StaticField, Surround  # brings xarray
 
 _ROWS = 256  # interpolated at a time: memory stays small on grids of any size
 _FINER = 1.5  # times: a file this much finer is sampled, not averaged, and that is said
@@ -103,6 +105,8 @@ def _make_static(
     areas: list[tuple[MappedArea, bool]],
     say: Callable[[str], None],
 ) -> dict[str, Any]:
+    from jaxrain.weather.static_fields import read_static
+
     path, name = Path(config.root) / about["file"], about["name"]
     units, filled, seen, arrays = "", 0, Moments(), {}
     for area, training in areas:
@@ -140,8 +144,10 @@ def _make_static(
     }
 
 
-def surround(grid: Grid) -> Surround | None:
+def surround(grid: Grid) -> "Surround | None":
     """The box around a grid's points; None where a projected one doesn't know them."""
+    from jaxrain.weather.static_fields import Surround
+
     if not grid.projected:
         return Surround(grid.y.max(), grid.y.min(), grid.x.min(), grid.x.max())
     if grid.latitude is None or grid.longitude is None:
@@ -153,7 +159,7 @@ def surround(grid: Grid) -> Surround | None:
 
 
 def on_grid(
-    field: StaticField, fine: Grid, path: Path, area: str, fill: float | None = None
+    field: "StaticField", fine: Grid, path: Path, area: str, fill: float | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Interpolates a field bilinearly.
 

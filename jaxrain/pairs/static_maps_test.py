@@ -12,6 +12,8 @@ from jaxrain.pairs.static_maps import on_grid, surround
 from jaxrain.pairs.store import open_store, save_grids
 from jaxrain.weather.static_fields import StaticField, read_static
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 LATITUDE, LONGITUDE = np.linspace(23, 19, 33), np.linspace(109, 114, 46)
 TERRAIN = 300.0 + 100.0 * (LATITUDE[:, None] - 20) + 20.0 * (LONGITUDE - 110)  # m
 MASK = np.broadcast_to((LONGITUDE > 111).astype(float), TERRAIN.shape)

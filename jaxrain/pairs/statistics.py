@@ -11,7 +11,7 @@ from jaxrain.errors import InputError
 from jaxrain.pairs.audit.survey import Survey
 from jaxrain.pairs.bending import RAIN_CHANNEL, bend_rain
 from jaxrain.pairs.interpolation import Matrices, interpolation_matrices
-from jaxrain.pairs.normal_score import Knots, fit_knots
+from jaxrain.pairs.normal_score import Knots, fit_knots, kept_knots
 from jaxrain.pairs.quantiles import rain_counts
 from jaxrain.pairs.recipe import SPLITS, DataConfig
 from jaxrain.pairs.store import Area, Store
@@ -180,7 +180,7 @@ def share_beyond(
     """
     rain = store.manifest["statistics"]["fine_rain"]
     range_mm = rain["min"], rain["max"]
-    knots = store.scaling(config).knots
+    knots = kept_knots(store.manifest["statistics"])
     count = partial(_count_beyond, config=config, range_mm=range_mm, knots=knots)
     counts = list(_over_days(count, store, [split], run))
     beyond, points = (sum(column) for column in zip((0, 0), *counts, strict=True))

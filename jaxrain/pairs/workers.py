@@ -11,8 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from multiprocessing import forkserver
+from contextlib import AbstractContextManager, contextmanager
 from multiprocessing.connection import wait
 from typing import Protocol, TypeVar
 
@@ -20,7 +19,9 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from jaxrain.errors import InputError
+from jaxrain.pairs.preloading import expect_work
 from jaxrain.weather.guard import read_here
+from jaxrain.weather.large_fields import share_turns
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
@@ -35,11 +36,14 @@ class PrepareConfig:
     Attributes:
       workers: processes on this machine; None takes one a processor, 0 works in the command's own
         process, where a C library that crashes takes the command with it.
+      large_at_once: GRIB files of fine rain with more than 4 million points (China at 0.01 degree
+        has 42) that this machine's workers read at once: while it is read each takes most of a GiB.
       cluster: address of a running dask cluster's scheduler, as 'tcp://10.0.0.1:8786', whose
         workers see the same files under the same absolute paths; `workers` then says nothing.
     """
 
     workers: int | None = Field(default=None, ge=0)
+    large_at_once: int = Field(default=2, ge=1)
     cluster: str | None = None
 
 
@@ -82,7 +86,7 @@ def workforce(settings: PrepareConfig) -> Iterator[Run]:
     elif settings.workers == 0:
         yield in_this_process
     else:
-        with _processes(worker_count(settings)) as run:
+        with _processes(worker_count(settings), settings.large_at_once) as run:
             yield run
 
 
@@ -94,7 +98,7 @@ def in_this_process(
 
 
 @contextmanager
-def _processes(count: int) -> Iterator[Run]:
+def _processes(count: int, large_at_once: int) -> Iterator[Run]:
     pools: list[ProcessPoolExecutor] = []  # the one in use, once there was work
 
     def run(
@@ -103,7 +107,7 @@ def _processes(count: int) -> Iterator[Run]:
         first = 0
         while first < len(pieces):
             if not pools:
-                pools.append(_pool(count))
+                pools.append(_pool(count, large_at_once))
             futures = [pools[0].submit(work, piece) for piece in pieces[first:]]
             try:
                 for future in futures:
@@ -135,7 +139,7 @@ def _one_by_one(
       InputError: the process of one of them died; names the piece.
     """
     for piece, name in zip(pieces, names, strict=True):
-        with _pool(1, suspect=True) as pool:
+        with _pool(1, 1, suspect=True) as pool:
             try:
                 yield pool.submit(work, piece).result()
             except BrokenProcessPool:
@@ -150,36 +154,23 @@ def _died(name: str) -> str:
     )
 
 
-def expect_work() -> None:
-    """Has what workers need imported by the process that they are forked from, meanwhile.
-
-    It need not be called; who knows early that there will be work saves the wait for it.
-    """
-    # xarray imports dask's arrays at the first variable, which takes a second; the pictures of the
-    # audit need the last.
-    multiprocessing.get_context("forkserver").set_forkserver_preload(
-        [
-            "jaxrain.pairs.build",
-            "dask.array",
-            "matplotlib.figure",
-            "matplotlib.backends.backend_agg",
-        ]
-    )
-    forkserver.ensure_running()
-
-
-def _pool(count: int, *, suspect: bool = False) -> ProcessPoolExecutor:
+def _pool(count: int, large_at_once: int, *, suspect: bool = False) -> ProcessPoolExecutor:
     # Forked from a process that has imported all and done nothing: quick, and without the threads
     # that make a fork of our own process unsafe.
     expect_work()
     context = multiprocessing.get_context("forkserver")
-    return ProcessPoolExecutor(count, mp_context=context, initializer=_begin, initargs=(suspect,))
+    # Made anew with the pool: a process that died may have taken its turn with it.
+    turns = context.BoundedSemaphore(large_at_once)
+    return ProcessPoolExecutor(
+        count, mp_context=context, initializer=_begin, initargs=(suspect, turns)
+    )
 
 
-def _begin(suspect: bool) -> None:
+def _begin(suspect: bool, turns: AbstractContextManager) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the command, which ends us
     if not suspect:
         read_here()  # a process that dies is noticed here, and its pieces are tried again
+        share_turns(turns)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -1,4 +1,5 @@
 import ctypes
+import itertools
 import os
 import time
 
@@ -9,6 +10,7 @@ from jaxrain.pairs.build import prepare
 from jaxrain.pairs.conftest import contents
 from jaxrain.pairs.workers import PrepareConfig, worker_count, workforce
 from jaxrain.weather.guard import guarded
+from jaxrain.weather.large_fields import in_turn
 
 
 def quiet(line):
@@ -105,6 +107,23 @@ def test_a_process_that_was_killed_for_other_reasons_costs_nothing(tmp_path):
         path.touch()
     with workforce(PrepareConfig(workers=1)) as run:
         assert list(run(_die_once, fragile, _names(8))) == list("abcdefgh")
+
+
+def _hold(path):
+    with in_turn(path):
+        begun = time.monotonic()
+        time.sleep(0.05)
+        return begun, time.monotonic(), os.getpid()
+
+
+def test_large_fields_are_held_by_few_workers_at_once(tmp_path):
+    path = tmp_path / "china.grib2"
+    grid = (10).to_bytes(4, "big") + b"\3\0" + (42_000_000).to_bytes(4, "big")
+    path.write_bytes(b"GRIB\0\0\0\2" + bytes(8) + grid)
+    with workforce(PrepareConfig(workers=3, large_at_once=1)) as run:
+        held = sorted(run(_hold, [path] * 9, _names(9)))
+    assert len({process for *_, process in held}) > 1
+    assert all(ends <= begins for (_, ends, _), (begins, *_) in itertools.pairwise(held))
 
 
 def test_zero_workers_are_this_process():

@@ -139,8 +139,8 @@ def _fill(group: netCDF4.Dataset, content: xr.Dataset) -> None:
         )
         target.setncatts(attributes)
         target.set_auto_maskandscale(False)
-        # Lazy fields are made one at a time.
-        lead = variable.shape[:-2] if variable.chunks is not None else ()
+        # Lazy fields are made one at a time; asking whether a variable is lazy takes xarray long.
+        lead = variable.shape[:-2] if variable.ndim > 2 and variable.chunks is not None else ()
         for index in np.ndindex(lead):
             part = np.asarray(values[index] if lead else values)
             target[index or ...] = part if fill is None else np.where(np.isnan(part), fill, part)

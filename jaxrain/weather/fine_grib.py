@@ -14,6 +14,7 @@ from jaxrain.errors import InputError
 from jaxrain.weather.cmpa import is_cmpa_name
 from jaxrain.weather.fine_rain import choose_variable, fine_dataset
 from jaxrain.weather.grib import Header, decode, each_header
+from jaxrain.weather.large_fields import in_turn
 from jaxrain.weather.region import Box, crop, upright
 from jaxrain.weather.variables import to_canonical
 
@@ -54,6 +55,11 @@ def read_grib(path: Path, variable: str | None, region: Box | None) -> xr.Datase
       InputError: the file is not whole, holds no rain or several candidates, a message isn't a
         sum of one hour, two hold the same hour, or they are on different grids.
     """
+    with in_turn(path):
+        return _read(path, variable, region)
+
+
+def _read(path: Path, variable: str | None, region: Box | None) -> xr.Dataset:
     names = list(dict.fromkeys(header.name for header in each_header(path)))
     wanted = choose_variable(names, variable, path)
     named = is_cmpa_name(path.name)

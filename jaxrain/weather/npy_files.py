@@ -14,11 +14,17 @@ from jaxrain.arrays import open_array
 from jaxrain.errors import InputError
 from jaxrain.weather.cmpa import check_hourly, is_cmpa_name, parse_name
 from jaxrain.weather.fine_rain import fine_dataset
-from jaxrain.weather.npy_layout import IGNORED, Arrays, NpyFolders, hour_pattern
+from jaxrain.weather.npy_layout import (
+    EXTREMES,
+    IGNORED,
+    Arrays,
+    NpyFolders,
+    hour_pattern,
+    scaling_files,
+)
 from jaxrain.weather.region import Box, crop, upright
 from jaxrain.weather.variables import cf_attributes, on_levels, to_canonical
 
-EXTREMES = ("min_values.npy", "max_values.npy")
 _AXES = ("latitude", "longitude")
 # Hours beyond the extremes leave the scaled range, but not by more than its length.
 _BEYOND = 1.0
@@ -98,24 +104,6 @@ def read_coarse_npy(
     if any(on_levels(name) for name in wanted):
         coords["level"] = ("level", np.asarray(levels))
     return xr.Dataset(content, coords)
-
-
-def scaling_files(path: Path, arrays: Arrays | None) -> list[Path]:
-    """The files beside an hour that its values depend on: minima, maxima.
-
-    Raises:
-      InputError: the config says that the arrays are scaled, and one isn't there.
-    """
-    if arrays is None or arrays.scaled is None:
-        return []
-    files = [path.with_name(name) for name in EXTREMES]
-    for file in files:
-        if not file.is_file():
-            raise InputError(
-                f"{path}: the config says that it is scaled, but {file.name} isn't in its folder; "
-                "put it there, or leave out data.npy's 'scaled'"
-            )
-    return files
 
 
 def _told(arrays: Arrays | None, path: Path, role: str) -> Arrays:

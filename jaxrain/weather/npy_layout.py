@@ -1,17 +1,20 @@
 """What a config says of .npy folders: bare arrays know neither their grid nor what they hold."""
 
 import re
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from pydantic import ConfigDict, Field, field_validator, model_validator
 from pydantic.dataclasses import dataclass
 
+from jaxrain.errors import InputError
 from jaxrain.weather.variables import VARIABLES, canonical_name, on_levels, spell_units
 
 _STRICT = ConfigDict(extra="forbid")
 _CHANNEL = re.compile(r"([A-Za-z_]+?)_?(\d+)?")
 IGNORED = "-"
+EXTREMES = ("min_values.npy", "max_values.npy")
 _CODES = {"%Y": r"(?P<year>\d{4})", "%m": r"(?P<month>\d{2})", "%d": r"(?P<day>\d{2})"}
 _CODES |= {"%H": r"(?P<hour>\d{2})", "%M": r"(?P<minute>\d{2})", "*": ".*"}
 _PIECE = re.compile(r"(%.|\*)")
@@ -207,3 +210,21 @@ def hour_pattern(names: str) -> re.Pattern[str]:
     """A pattern of names as a regular expression with groups year, month, day, hour, minute."""
     pieces = _PIECE.split(names)
     return re.compile("".join(_CODES.get(piece, re.escape(piece)) for piece in pieces))
+
+
+def scaling_files(path: Path, arrays: Arrays | None) -> list[Path]:
+    """The files beside an hour that its values depend on: minima, maxima.
+
+    Raises:
+      InputError: the config says that the arrays are scaled, and one isn't there.
+    """
+    if arrays is None or arrays.scaled is None:
+        return []
+    files = [path.with_name(name) for name in EXTREMES]
+    for file in files:
+        if not file.is_file():
+            raise InputError(
+                f"{path}: the config says that it is scaled, but {file.name} isn't in its folder; "
+                "put it there, or leave out data.npy's 'scaled'"
+            )
+    return files

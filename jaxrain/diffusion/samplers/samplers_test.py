@@ -8,6 +8,7 @@ import pytest
 from jaxrain.diffusion.samplers import SAMPLERS, ddim, ddpm, dpmpp_2m, heun
 from jaxrain.diffusion.samplers.stepping import karras_sigmas, uniform_steps
 from jaxrain.diffusion.schedules import make_schedule, posterior_coefficients
+from jaxrain.diffusion.settings import SAMPLER_NAMES
 
 SCHEDULE = make_schedule("cosine", 1000)
 MEAN, C = 0.3, 0.5
@@ -26,6 +27,10 @@ def gaussian(x, s):
 
 def noise(k):
     return jax.random.normal(jax.random.fold_in(jax.random.key(3), k), (20000,), jnp.float64)
+
+
+def test_the_settings_know_the_samplers():
+    assert set(SAMPLERS) == set(SAMPLER_NAMES)
 
 
 @pytest.mark.parametrize("name", SAMPLERS)

@@ -8,7 +8,8 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from jaxrain.pages.palette import HOUR_COLOURS, SYSTEM_COLOURS
+from jaxrain.pages.colours import HOUR_COLOURS
+from jaxrain.pages.palette import SYSTEM_COLOURS
 from jaxrain.pages.pictures import new_figure, tidy
 from jaxrain.pairs.audit.amounts import CLASS_EDGES_MM, class_counts, exceedance
 from jaxrain.pairs.audit.coverage import STATES, Coverage, months

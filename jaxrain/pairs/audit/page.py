@@ -7,6 +7,7 @@ from html import escape
 from itertools import groupby
 from typing import Any
 
+from jaxrain.pages.colours import HOUR_COLOURS
 from jaxrain.pages.document import (
     counted,
     document,
@@ -18,7 +19,6 @@ from jaxrain.pages.document import (
     table,
     tiles,
 )
-from jaxrain.pages.palette import HOUR_COLOURS
 from jaxrain.pairs.audit.coverage import STATES
 from jaxrain.pairs.audit.table import human_bytes, saved_factor, told_of_lag
 from jaxrain.weather.variables import VARIABLES

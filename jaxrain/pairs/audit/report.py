@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jaxrain.pages.document import counted
 from jaxrain.pairs.audit.coverage import coverage
+from jaxrain.pairs.audit.page import Pictures, render
+from jaxrain.pairs.audit.random_pair import choose, read_pair
 from jaxrain.pairs.audit.summary import audit
 from jaxrain.pairs.audit.survey import Survey
 from jaxrain.pairs.pairing import Pairing
@@ -15,9 +16,6 @@ from jaxrain.pairs.recipe import DataConfig
 from jaxrain.pairs.statistics import Tally
 from jaxrain.pairs.store import Store, save_json, save_text
 from jaxrain.pairs.workers import Run, in_this_process
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 _JSON, _HTML = "prepare_report.json", "prepare_report.html"
 # Areas whose maps are drawn: those with the most hours.
@@ -45,11 +43,6 @@ def write_report(
     Returns:
       The content of prepare_report.json.
     """
-    # Loaded when needed: training and workers import this module, and matplotlib is slow.
-    from jaxrain.pairs.audit import figures, maps
-    from jaxrain.pairs.audit.page import Pictures, render
-    from jaxrain.pairs.audit.random_pair import choose, read_pair
-
     paired = [
         (time, split)
         for area in store.areas
@@ -61,16 +54,16 @@ def write_report(
     largest = sorted(store.areas, key=lambda area: -len(area.hours))[:_AREAS]
     rain = found["rain"]["all"]
     extremes = {"p99": rain["p99_mm"], "p99.9": rain["p99.9_mm"], "most": rain["most_mm"]}
-    make: dict[str, Callable[[], Figure]] = {
-        "calendar": partial(figures.calendar_figure, covered),
-        "pair": partial(maps.pair_figure, pair),
-        "rain": partial(figures.rain_figure, survey.counts(), extremes),
-        **{a.name: partial(maps.gaps_figure, a, survey.gaps[a.name]) for a in largest},
+    asked: dict[str, tuple[Any, ...]] = {
+        "pair": ("pair", pair),
+        "rain": ("rain", survey.counts(), extremes),
+        **{a.name: ("gaps", a, survey.gaps[a.name]) for a in largest},
+        "calendar": ("calendar", covered),
     }
     if any(found["lag"]["hours"]):
-        make["lag"] = partial(figures.lag_figure, found["lag"])
-    names = [f"the picture '{name}' of the audit" for name in make]
-    drawn = dict(zip(make, run(_draw, list(make.values()), names), strict=True))
+        asked["lag"] = ("lag", found["lag"])
+    names = [f"the picture '{name}' of the audit" for name in asked]
+    drawn = dict(zip(asked, run(_draw, list(asked.values()), names), strict=True))
     pictures = Pictures(
         calendar=drawn["calendar"],
         lag=drawn.get("lag"),
@@ -89,11 +82,21 @@ def write_report(
     return found
 
 
-def _draw(make: Callable[[], "Figure"]) -> bytes:
-    """A picture as PNG."""
+def _draw(asked: tuple[Any, ...]) -> bytes:
+    """A picture as PNG: its kind, and what its function takes."""
+    # Loaded by who draws: matplotlib is slow, and the command has workers for it.
     from jaxrain.pages.pictures import png
+    from jaxrain.pairs.audit import figures, maps
 
-    return png(make())
+    make: dict[str, Callable[..., Any]] = {
+        "calendar": figures.calendar_figure,
+        "lag": figures.lag_figure,
+        "rain": figures.rain_figure,
+        "pair": maps.pair_figure,
+        "gaps": maps.gaps_figure,
+    }
+    kind, *given = asked
+    return png(make[kind](*given))
 
 
 def read_report(path: Path) -> dict[str, Any] | None:

@@ -181,21 +181,21 @@ def box_means(values: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.n
     Returns:
       float32 [rows * columns]; NaN where fewer than half of a box's points are known.
     """
-    # Box by box, so that what is made on the way stays small, whatever the field's size.
-    means = [
-        _mean(values[top:bottom, left:right])
-        for top, bottom in itertools.pairwise([*rows, values.shape[0]])
-        for left, right in itertools.pairwise([*columns, values.shape[1]])
-    ]
-    return np.array(means, np.float32)
-
-
-def _mean(box: np.ndarray) -> float:
-    valid = np.isfinite(box)
-    count = np.count_nonzero(valid)
-    if count == 0 or count < _MIN_VALID * box.size:
-        return np.nan
-    return float(np.where(valid, box, 0).sum(dtype=np.float64)) / count
+    # A row of boxes at a time, so that what is made on the way stays small, whatever the size.
+    sums, counts = [], []
+    for top, bottom in itertools.pairwise([*rows, values.shape[0]]):
+        band = values[top:bottom]
+        valid = np.isfinite(band)
+        known = np.where(valid, band, 0).sum(axis=0, dtype=np.float64)
+        sums.append(np.add.reduceat(known, columns))
+        counts.append(np.add.reduceat(np.count_nonzero(valid, axis=0), columns))
+    count = np.stack(counts)
+    sizes = np.outer(
+        *(np.diff([*s, n]) for s, n in zip((rows, columns), values.shape, strict=True))
+    )
+    enough = count >= np.maximum(_MIN_VALID * sizes, 1)
+    means = np.where(enough, np.stack(sums) / np.maximum(count, 1), np.nan)
+    return means.ravel().astype(np.float32)
 
 
 def _starts(owners: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
