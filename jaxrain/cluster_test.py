@@ -104,7 +104,12 @@ if is_first():
 
 def environment(devices, **further):
     clean = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
-    return clean | {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": str(devices)} | further
+    # What is compared does not need fast machine code, which takes long to make. Devices that share
+    # few cores come late to a sum; XLA would take that for a deadlock.
+    flags = "--xla_backend_optimization_level=0"
+    flags += " --xla_cpu_collective_call_terminate_timeout_seconds=300"
+    clean |= {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
+    return clean | {"JAX_NUM_CPU_DEVICES": str(devices)} | further
 
 
 def free_port(first=20000, last=60000):

@@ -227,12 +227,13 @@ def _open_store(config: "Config") -> "Store":
     """Opens the store; the demo's is made where it is absent, with its weather."""
     from pathlib import Path
 
-    from jaxrain.pairs.build import prepare
     from jaxrain.pairs.store import open_store
     from jaxrain.training.hosts import agree
 
     def make() -> None:
         if config.data.demo and not (Path(config.data.store) / "manifest.json").is_file():
+            from jaxrain.pairs.build import prepare
+
             prepare(config.data, work=config.prepare)
 
     agree(make)

@@ -18,6 +18,8 @@ from jaxrain.errors import InputError
 # Fine points along a coarse cell where no store tells: 0.25 degree over 0.01.
 _FINE_PER_COARSE = 25
 _MODULE = "jaxrain.planning.program"
+# Buffers, operations and collectives are settled before machine code is made, which takes longest.
+QUICK = {"xla_backend_optimization_level": 0}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,9 +30,11 @@ class Program:
       parameters: how many numbers the network has.
       parameter_bytes: of the weights.
       optimizer_bytes: of Adam's moments, the averaged weights and the step's number.
+      frozen_bytes: of a first stage's weights, which the step reads.
       batch_bytes: of a device's share of the batch.
       working_bytes: taken within the step: gradients, activations, scratch.
       output_bytes: new memory for results that take no input's place.
+      convolution_bytes: that Eigen takes beside, on CPUs alone.
       flops: of the step, as XLA counts after its own rewriting.
       bytes_accessed: read and written by the step's kernels.
       collectives: bytes that one device gives into each kind of collective, a step.
@@ -40,9 +44,11 @@ class Program:
     parameters: int
     parameter_bytes: int
     optimizer_bytes: int
+    frozen_bytes: int
     batch_bytes: int
     working_bytes: int
     output_bytes: int
+    convolution_bytes: int
     flops: float
     bytes_accessed: float
     collectives: dict[str, int]
@@ -55,8 +61,8 @@ class Program:
 
     @property
     def total_bytes(self) -> int:
-        """All that one device holds at the step's height."""
-        state = self.parameter_bytes + self.optimizer_bytes
+        """All that one device holds at the step's height, but for `convolution_bytes`."""
+        state = self.parameter_bytes + self.optimizer_bytes + self.frozen_bytes
         return state + self.batch_bytes + self.working_bytes + self.output_bytes
 
 
@@ -95,24 +101,37 @@ def look_at_step(config: Any, devices: int, batch_size: int) -> Program:
       devices: of JAX's devices, the first so many.
       batch_size: patches a step, over all of them.
     """
+    step, arguments, _ = lowered_step(config, devices, batch_size)
+    return describe(step.lower(*arguments).compile(QUICK), arguments)
+
+
+def describe(compiled: Any, arguments: tuple[Any, ...]) -> Program:
+    """What the compiler says of a step.
+
+    Args:
+      compiled: of `lowered_step`'s step.
+      arguments: of `lowered_step`.
+    """
     import jax
 
     from jaxrain.planning.collectives import count_collectives
+    from jaxrain.planning.convolutions import largest_patches
 
-    step, arguments, _ = lowered_step(config, devices, batch_size)
-    compiled = step.lower(*arguments).compile()
     memory, cost = compiled.memory_analysis(), compiled.cost_analysis()
-    state, batch, *_ = arguments
+    state, batch, _, _, *frozen = arguments
     weights = jax.tree.leaves(state.params)
     parameter_bytes, state_bytes = _bytes(state.params), _bytes(state)
-    totals, counts = count_collectives(compiled.as_text())
+    text = compiled.as_text()
+    totals, counts = count_collectives(text)
     return Program(
         parameters=sum(leaf.size for leaf in weights),
         parameter_bytes=parameter_bytes,
         optimizer_bytes=state_bytes - parameter_bytes,
+        frozen_bytes=_bytes(frozen),
         batch_bytes=_bytes(batch),
         working_bytes=memory.temp_size_in_bytes,
         output_bytes=memory.output_size_in_bytes - memory.alias_size_in_bytes,
+        convolution_bytes=largest_patches(text),
         flops=float(cost.get("flops", 0.0)),
         bytes_accessed=float(cost.get("bytes accessed", 0.0)),
         collectives=totals,

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from jaxrain.config import Config
 from jaxrain.planning.epoch import Epoch
-from jaxrain.planning.outlook import Outlook, Row
+from jaxrain.planning.outlook import Outlook
+from jaxrain.training.metrics import duration
 
 _DAY = 86400.0
 
@@ -44,29 +45,34 @@ def _network(config: Config, outlook: Outlook) -> Iterator[str]:
 
 
 def _memory(config: Config, outlook: Outlook) -> Iterator[str]:
-    program = outlook.program
+    program, cpu = outlook.program, outlook.machine.title == "this CPU"
+    beside = program.convolution_bytes if cpu else 0
+    together = program.total_bytes + beside
     rows = {
         "parameters": program.parameter_bytes,
         "optimizer and averaged weights": program.optimizer_bytes,
+        "weights of the first stage": program.frozen_bytes,
         "gradients": program.gradient_bytes,
         "activations and working space": program.working_bytes - program.gradient_bytes,
         "batch": program.batch_bytes + program.output_bytes,
-        "together": program.total_bytes,
+        "Eigen's for its convolutions": beside,
+        "together": together,
     }
     yield f"memory of a device (XLA's plan of the step, for {outlook.compiled_for} CPU device(s))"
     for name, size in rows.items():
-        yield f"  {name:<31} {_size(size):>10}"
+        if size:
+            yield f"  {name:<31} {_size(size):>10}"
     there = outlook.machine.memory_bytes
-    if outlook.machine.title == "this CPU":
+    if cpu:
         there /= outlook.asked.devices
-    if program.total_bytes > 0.9 * there:
+    if together > 0.9 * there:
         yield (
             f"  more than 90 % of its {_size(there)}: lower train.batch_size, or raise "
             "train.accumulate, train.rematerialise, or train.mesh.fsdp for weights and "
             "train.mesh.space for activations"
         )
     else:
-        yield f"  fits: {program.total_bytes / there:.0%} of its {_size(there)}"
+        yield f"  fits: {together / there:.0%} of its {_size(there)}"
 
 
 def _work(config: Config, outlook: Outlook, share: float) -> Iterator[str]:
@@ -96,7 +102,7 @@ def _table(config: Config, outlook: Outlook, epoch: Epoch | None) -> Iterator[st
         f"{_count(patches)} patches"
     )
     columns = ["devices", "batch", "step [ms]", "network", "efficiency", "patches/s", "steps"]
-    columns += ["days", "epochs/day"]
+    columns += ["in all", "epochs/day"]
     yield f"| {' | '.join(columns)} |"
     yield "| --: " * len(columns) + "|"
     for row in outlook.rows:
@@ -107,7 +113,7 @@ def _table(config: Config, outlook: Outlook, epoch: Epoch | None) -> Iterator[st
             f"| {row.devices} | {row.batch} | {1e3 * row.step.seconds:.3g} "
             f"| {row.step.communication / row.step.seconds:.0%} | {row.efficiency:.0%} "
             f"| {row.patches_per_second:.3g} | {-(-patches // row.batch)} "
-            f"| {_days(row, patches)} | {epochs} |"
+            f"| {duration(patches / row.patches_per_second)} | {epochs} |"
         )
 
 
@@ -116,8 +122,8 @@ def _words(config: Config, outlook: Outlook, epoch: Epoch | None) -> Iterator[st
     patches = train.steps * train.batch_size
     yield (
         f"on {asked.devices}: a step takes {1e3 * asked.step.seconds:.3g} ms, most of it for "
-        f"{asked.step.bound}; {train.steps} steps of {train.batch_size} patches take "
-        f"{_days(asked, patches)} days"
+        f"{asked.step.bound}; the patches of {train.steps} steps of {train.batch_size} take "
+        f"{duration(patches / asked.patches_per_second)}"
     )
     if epoch is None:
         yield f"no store at {config.data.store} yet: after `prepare`, plan tells epochs and patch"
@@ -133,10 +139,6 @@ def _words(config: Config, outlook: Outlook, epoch: Epoch | None) -> Iterator[st
             f"the residual's autocorrelation falls to 1/e over {epoch.length:.1f} points: patches "
             f"of {epoch.patch} or more are suggested; data.patch={config.data.patch} {enough}"
         )
-
-
-def _days(row: Row, patches: int) -> str:
-    return f"{patches / row.patches_per_second / _DAY:.3g}"
 
 
 def _size(size: float) -> str:

@@ -30,6 +30,7 @@ from jaxrain.training.saved import saved_steps
 from jaxrain.training.settings import TrainConfig
 from jaxrain.training.state import TrainState, TrainStep
 from jaxrain.training.stopping import Stop, Stopped
+from jaxrain.training.trimming import give_back_freed
 
 # (step, averaged weights) -> numbers to log
 Validate = Callable[[int, Params], dict[str, float]]
@@ -130,6 +131,7 @@ def _compile(
     key = run_key(training.config.seed, training.mesh)
     arguments = (state, batch_there, key, np.float32(0), *training.frozen)
     update = training.train_step.lower(*arguments).compile()
+    give_back_freed()
     meet("compiled")  # a host that kept the program need not wait inside its first step
     took = duration(time.perf_counter() - began)
     screen.say(f"compiled in {took}; training from step {int(state.step)}")

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from jaxrain.whole import whole_file
 
@@ -48,8 +48,6 @@ def open_metrics(run: Path, step: int, *, kept: bool = True) -> Iterator[Metrics
       step: updates done.
       kept: by this process; else it writes nothing.
     """
-    from tensorboardX import SummaryWriter
-
     path = run / FILE
     if not kept:
         yield MetricsLog(path, None)
@@ -59,8 +57,21 @@ def open_metrics(run: Path, step: int, *, kept: bool = True) -> Iterator[Metrics
         with whole_file(path) as partial:
             told = "".join(f"{line}\n" for line in lines if _upto(line, step))
             partial.write_text(told, encoding="utf-8")
-    with SummaryWriter(str(run / "tensorboard"), purge_step=step + 1) as board:
+    with _summary_writer()(str(run / "tensorboard"), purge_step=step + 1) as board:
         yield MetricsLog(path, board)
+
+
+def _summary_writer() -> Any:
+    """tensorboardX's; it would import torch where that is installed: seconds of every start."""
+    hidden = "torch" not in sys.modules
+    if hidden:
+        sys.modules["torch"] = cast(Any, None)  # what is None is not found
+    try:
+        from tensorboardX import SummaryWriter
+    finally:
+        if hidden:
+            del sys.modules["torch"]
+    return SummaryWriter
 
 
 def logged_scores(run: Path, name: str) -> dict[int, float]:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import xarray as xr
-from scores.probability import crps_for_ensemble
 
 Sums = dict[str, np.ndarray]
 
@@ -42,6 +41,8 @@ def fair_crps(members: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """
     if len(members) == 1:
         return np.abs(members[0] - truth).astype(np.float64)
+    from scores.probability import crps_for_ensemble  # seconds, which a training starts without
+
     forecast = xr.DataArray(members, dims=("member", "point"))
     observed = xr.DataArray(truth, dims="point")
     fair = crps_for_ensemble(forecast, observed, "member", method="fair", preserve_dims="all")
