@@ -27,7 +27,7 @@ from jaxrain.ensembles.products import parse_products, summarize
 from jaxrain.ensembles.settings import SampleConfig
 from jaxrain.ensembles.sharing import on_each, sampling_mesh
 from jaxrain.errors import InputError
-from jaxrain.pairs.cases import Case
+from jaxrain.pairs.cases import Case, hash_cases, hash_drifts
 from jaxrain.pairs.inputs import beyond_training, input_cases
 from jaxrain.pairs.recipe import BESIDE_KEYS, DataConfig
 from jaxrain.pairs.scaling import Scaling
@@ -116,7 +116,8 @@ class Downscaler:
         for item, field in self.prepare(case, config)(items):
             rain[item] = field
         products = parse_products(config.products, config.thresholds_mm)
-        told = [summarize(products, list(of_hour)) for of_hour in rain] if products.layers else []
+        summed = rain if products.layers else rain[:0]
+        told = [summarize(products, [field.view for field in of_hour]) for of_hour in summed]
         result = case_dataset(
             case,
             members,
@@ -218,9 +219,9 @@ class Downscaler:
             **({"regression": self.regression.sha256} if self.regression else {}),
             **({"calibration": self.calibration.sha256()} if self.calibration else {}),
             "network": hashlib.sha256(json.dumps(network, sort_keys=True).encode()).hexdigest(),
-            "input": _hash_cases(cases),
+            "input": hash_cases(cases),
             **_beside(data, self.manifest),
-            **({"steering wind": _hash_drifts(cases)} if config.noise_correlation else {}),
+            **({"steering wind": hash_drifts(cases)} if config.noise_correlation else {}),
             **{name: str(value) for name, value in settings.items() if name not in _FREE},
         }
 
@@ -326,23 +327,3 @@ def _lasting(config: SampleConfig) -> dict[str, Any]:
         "jaxrain_noise_correlation": config.noise_correlation,
         "jaxrain_noise_hours": np.int32(config.noise_hours),
     }
-
-
-def _hash_drifts(cases: Sequence[Case]) -> str:
-    """Of the wind beyond the hours drawn, which `_hash_cases` does not see."""
-    digest = hashlib.sha256()
-    for case in cases:
-        if case.drift is not None:
-            digest.update(f"{case.name} {case.drift.hours}".encode())
-            digest.update(np.rint(case.drift.pixels).astype(np.int32).tobytes())
-    return digest.hexdigest()
-
-
-def _hash_cases(cases: Sequence[Case]) -> str:
-    digest = hashlib.sha256()
-    for case in cases:
-        digest.update(f"{case.name} {case.area} {case.origin} {case.hours}".encode())
-        grids = (case.fine_grid, case.coarse_grid)
-        for array in (*(axis for grid in grids for axis in (grid.y, grid.x)), case.coarse):
-            digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()

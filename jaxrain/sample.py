@@ -175,8 +175,10 @@ def write_ensemble(
     told = products.part_name(config.members)
     hours = [Part(n, hour, told) for n, case in enumerate(cases) for hour in range(len(case.hours))]
     for part in missing_parts(folder, hours if products.layers else []):
-        members = [load_part(folder, part._replace(member=m)) for m in range(config.members)]
-        save_part(folder, part, summarize(products, members))
+        members = [part._replace(member=member) for member in range(config.members)]
+        save_part(
+            folder, part, summarize(products, [partial(load_part, folder, m) for m in members])
+        )
 
     def read(number: int, hour: int, member: int) -> "NDArray[np.float32]":
         return load_part(folder, Part(number, hour, member))
