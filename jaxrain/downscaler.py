@@ -188,7 +188,7 @@ class Downscaler:
         if self.regression:
             chain["jaxrain_regression"] = self.regression.sha256
         if self.calibration and config.calibrate:
-            chain["jaxrain_calibration"] = self.calibration.told()
+            chain |= self.calibration.attributes()
         return {
             "title": title,
             "source": f"jaxrain {__version__}",

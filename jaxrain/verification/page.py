@@ -8,6 +8,7 @@ from jaxrain.pages.document import counted, document, facts, figure, grouped, se
 from jaxrain.verification import browser, score_tables, tables
 from jaxrain.verification.breakdown import KINDS
 from jaxrain.verification.browser import Reel
+from jaxrain.verification.calibration_note import calibration_table
 from jaxrain.verification.gauge_scores import GaugeScores
 from jaxrain.verification.score_tables import basis
 from jaxrain.verification.scoring import MODEL, Interval, Verification
@@ -94,7 +95,7 @@ def render(
                 "Even bars mean that the truth is like one more member; a U means too little "
                 "spread, a slope means a bias. Only points where the truth or a member has 0.1 mm "
                 "count, and ties are shared evenly.",
-                figure(pictures.ranks, "Rank histogram", basis(found)),
+                figure(pictures.ranks, "Rank histogram", basis(found)) + _calibration(attributes),
             ),
             section(
                 "Are its probabilities worth their name?",
@@ -203,6 +204,18 @@ def _resolution(found: Verification) -> str:
 
 
 def _parts(found: Verification, pictures: Pictures) -> str:
+def _calibration(attributes: dict[str, str]) -> str:
+    table = calibration_table(attributes)
+    if table is None:
+        return ""
+    same = attributes.get("jaxrain_split") == "validation"
+    warning = ": those verified here, which thus look better than others would" if same else ""
+    return (
+        "<h3>Calibration of the members</h3><p>Their spread and amounts were fitted to the run’s "
+        f"validation hours{warning}.</p>{tables.html(table)}"
+    )
+
+
     named = [(kind, score_tables.by_part(found, kind)) for kind in KINDS]
     folded = "".join(
         f"<details><summary>By {escape(kind)}</summary>{tables.html(table)}</details>"
