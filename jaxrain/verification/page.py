@@ -161,7 +161,8 @@ def _head(found: Verification, name: str, notes: Sequence[str]) -> str:
     left_out = "".join(f'<p class="soft">Note: {escape(note)}.</p>' for note in notes)
     return (
         f"<header><h1>{headline(found.skill['bilinear'])}</h1>"
-        f'<p class="lead">{escape(name)}, hours ending {_time(first)} to {_time(last)} UTC. '
+        f'<p class="lead">{escape(name)}, {counted(found.hours, "hour")} ending {_time(first)} to '
+        f"{_time(last)} UTC. "
         f"Rain in an hour at every point, against {counted(len(found.systems) - 1, 'baseline')}. "
         'All numbers: <a href="scores.json">scores.json</a>.</p>'
         f"{tiles(numbers)}{warning}{left_out}</header>"
@@ -203,7 +204,6 @@ def _resolution(found: Verification) -> str:
     return f"Effective resolution of the members: {number(value)} km."
 
 
-def _parts(found: Verification, pictures: Pictures) -> str:
 def _calibration(attributes: dict[str, str]) -> str:
     table = calibration_table(attributes)
     if table is None:
@@ -216,6 +216,7 @@ def _calibration(attributes: dict[str, str]) -> str:
     )
 
 
+def _parts(found: Verification, pictures: Pictures) -> str:
     named = [(kind, score_tables.by_part(found, kind)) for kind in KINDS]
     folded = "".join(
         f"<details><summary>By {escape(kind)}</summary>{tables.html(table)}</details>"
