@@ -99,8 +99,8 @@ class Downscaler:
 
         Returns:
           `precipitation` (member, time, latitude|y, longitude|x) in mm, the sum of the hour that
-          ends at its time, `coarse_precipitation` where the predictors hold rain, and the run's
-          products.
+          ends at its time, `coarse_precipitation` where the predictors hold rain,
+          `regression_precipitation` where the run has a regression inside, and its products.
 
         Raises:
           InputError: predictors or settings that the run can't work with.
@@ -115,6 +115,9 @@ class Downscaler:
         items = [Item(hour, member) for hour in range(len(rain)) for member in range(members)]
         for item, field in self.prepare(case, config)(items):
             rain[item] = field
+        expect = self.prepare_regression(case, config)
+        hours = [Item(hour, 0) for hour in range(len(rain))]
+        expected = [field for _, field in expect(hours)] if expect else None
         products = parse_products(config.products, config.thresholds_mm)
         summed = rain if products.layers else rain[:0]
         told = [summarize(products, [field.view for field in of_hour]) for of_hour in summed]
@@ -124,6 +127,7 @@ class Downscaler:
             lambda hour, member: rain[hour, member],
             products,
             lambda layer, hour: told[hour][layer],
+            expected.__getitem__ if expected else None,
         )
         return with_conventions(result.assign_attrs(self.attributes(config))).load()
 
@@ -168,6 +172,22 @@ class Downscaler:
         canvas = canvas_of(case, self.config.data, config)
         draws = (self._programs[key], on_each(self.weights, mesh), case, canvas, config)
         return partial(draw, *draws, mesh=mesh, adjust=consistent(case, config.consistency))
+
+    def prepare_regression(self, case: Case, config: SampleConfig) -> Draw | None:
+        """As `prepare`, for what the run's regression expects: member 0 of each hour.
+
+        None where the network learned no regression's remainder.
+        """
+        if self.regression is None:
+            return None
+        one = dataclasses.replace(config, members=1, noise_correlation=0.0)
+        mesh = sampling_mesh(len(case.hours))
+        _, scaling, diffusion, *others = self._parts(one, mesh)
+        diffusion = dataclasses.replace(diffusion, objective="regression")
+        program = make_downscale(self.regression.apply, scaling, diffusion, *others)
+        canvas = canvas_of(case, self.config.data, one)
+        weights = on_each(self.regression.weights, mesh)
+        return partial(draw, program, weights, case, canvas, one, mesh=mesh)
 
     def attributes(self, config: SampleConfig) -> dict[str, Any]:
         """Global attributes that say what made an ensemble."""
