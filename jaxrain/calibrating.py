@@ -59,6 +59,7 @@ def calibrate(downscaler: Downscaler, cases: Sequence[Case], members: int) -> Ca
     source, target = whole.quantiles_mm
     report = {
         "windows": len(cases),
+        "hours": len({case.minutes for case in cases}),
         "points": int(sum(np.isfinite(case.truth).sum() for case in cases)),
         "members": members,
         "before": scores(cases, _rain(scaling, drawn, None)),

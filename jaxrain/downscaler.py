@@ -27,7 +27,7 @@ from jaxrain.ensembles.products import parse_products, summarize
 from jaxrain.ensembles.settings import SampleConfig
 from jaxrain.ensembles.sharing import on_each, sampling_mesh
 from jaxrain.errors import InputError
-from jaxrain.pairs.cases import Case
+from jaxrain.pairs.cases import Case, hash_cases, hash_drifts
 from jaxrain.pairs.inputs import beyond_training, input_cases
 from jaxrain.pairs.recipe import BESIDE_KEYS, DataConfig
 from jaxrain.pairs.scaling import Scaling
@@ -99,8 +99,8 @@ class Downscaler:
 
         Returns:
           `precipitation` (member, time, latitude|y, longitude|x) in mm, the sum of the hour that
-          ends at its time, `coarse_precipitation` where the predictors hold rain, and the run's
-          products.
+          ends at its time, `coarse_precipitation` where the predictors hold rain,
+          `regression_precipitation` where the run has a regression inside, and its products.
 
         Raises:
           InputError: predictors or settings that the run can't work with.
@@ -115,14 +115,19 @@ class Downscaler:
         items = [Item(hour, member) for hour in range(len(rain)) for member in range(members)]
         for item, field in self.prepare(case, config)(items):
             rain[item] = field
+        expect = self.prepare_regression(case, config)
+        hours = [Item(hour, 0) for hour in range(len(rain))]
+        expected = [field for _, field in expect(hours)] if expect else None
         products = parse_products(config.products, config.thresholds_mm)
-        told = [summarize(products, list(of_hour)) for of_hour in rain] if products.layers else []
+        summed = rain if products.layers else rain[:0]
+        told = [summarize(products, [field.view for field in of_hour]) for of_hour in summed]
         result = case_dataset(
             case,
             members,
             lambda hour, member: rain[hour, member],
             products,
             lambda layer, hour: told[hour][layer],
+            expected.__getitem__ if expected else None,
         )
         return with_conventions(result.assign_attrs(self.attributes(config))).load()
 
@@ -168,6 +173,22 @@ class Downscaler:
         draws = (self._programs[key], on_each(self.weights, mesh), case, canvas, config)
         return partial(draw, *draws, mesh=mesh, adjust=consistent(case, config.consistency))
 
+    def prepare_regression(self, case: Case, config: SampleConfig) -> Draw | None:
+        """As `prepare`, for what the run's regression expects: member 0 of each hour.
+
+        None where the network learned no regression's remainder.
+        """
+        if self.regression is None:
+            return None
+        one = dataclasses.replace(config, members=1, noise_correlation=0.0)
+        mesh = sampling_mesh(len(case.hours))
+        _, scaling, diffusion, *others = self._parts(one, mesh)
+        diffusion = dataclasses.replace(diffusion, objective="regression")
+        program = make_downscale(self.regression.apply, scaling, diffusion, *others)
+        canvas = canvas_of(case, self.config.data, one)
+        weights = on_each(self.regression.weights, mesh)
+        return partial(draw, program, weights, case, canvas, one, mesh=mesh)
+
     def attributes(self, config: SampleConfig) -> dict[str, Any]:
         """Global attributes that say what made an ensemble."""
         tile, overlap = config.tiling(self.config.data.patch)
@@ -193,7 +214,7 @@ class Downscaler:
         if self.regression:
             chain["jaxrain_regression"] = self.regression.sha256
         if self.calibration and config.calibrate:
-            chain["jaxrain_calibration"] = self.calibration.told()
+            chain |= self.calibration.attributes()
         return {
             "title": title,
             "source": f"jaxrain {__version__}",
@@ -224,9 +245,9 @@ class Downscaler:
             **({"regression": self.regression.sha256} if self.regression else {}),
             **({"calibration": self.calibration.sha256()} if self.calibration else {}),
             "network": hashlib.sha256(json.dumps(network, sort_keys=True).encode()).hexdigest(),
-            "input": _hash_cases(cases),
+            "input": hash_cases(cases),
             **_beside(data, self.manifest),
-            **({"steering wind": _hash_drifts(cases)} if config.noise_correlation else {}),
+            **({"steering wind": hash_drifts(cases)} if config.noise_correlation else {}),
             **{name: str(value) for name, value in settings.items() if name not in _FREE},
         }
 
@@ -332,23 +353,3 @@ def _lasting(config: SampleConfig) -> dict[str, Any]:
         "jaxrain_noise_correlation": config.noise_correlation,
         "jaxrain_noise_hours": np.int32(config.noise_hours),
     }
-
-
-def _hash_drifts(cases: Sequence[Case]) -> str:
-    """Of the wind beyond the hours drawn, which `_hash_cases` does not see."""
-    digest = hashlib.sha256()
-    for case in cases:
-        if case.drift is not None:
-            digest.update(f"{case.name} {case.drift.hours}".encode())
-            digest.update(np.rint(case.drift.pixels).astype(np.int32).tobytes())
-    return digest.hexdigest()
-
-
-def _hash_cases(cases: Sequence[Case]) -> str:
-    digest = hashlib.sha256()
-    for case in cases:
-        digest.update(f"{case.name} {case.area} {case.origin} {case.hours}".encode())
-        grids = (case.fine_grid, case.coarse_grid)
-        for array in (*(axis for grid in grids for axis in (grid.y, grid.x)), case.coarse):
-            digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()

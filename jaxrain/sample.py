@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from jaxrain.pairs.cases import Case
 
 _TELL_EVERY = 15.0  # seconds between lines where no terminal shows a bar
+_EXPECTED = "regression"  # of parts: what the run's regression expects of an hour
 
 SETTINGS = (
     *("members", "sampler", "steps", "seed", "eta", "batch", "tile", "overlap"),
@@ -181,12 +182,24 @@ def write_ensemble(
                 save_part(folder, Part(number, *item), rain)
                 advance()
 
+    def of_hours(name: str) -> list[Part]:
+        named = [[Part(n, hour, name) for hour in range(len(c.hours))] for n, c in enumerate(cases)]
+        return missing_parts(folder, [part for of_case in named for part in of_case])
+
+    expects = [downscaler.prepare_regression(case, config) for case in cases]
+    missing = of_hours(_EXPECTED) if downscaler.regression else []
+    for number, expect in enumerate(expects):
+        items = [Item(part.hour, 0) for part in missing if part.case == number]
+        for item, rain in expect(items) if expect else ():
+            save_part(folder, Part(number, item.hour, _EXPECTED), rain)
+
     products = parse_products(config.products, config.thresholds_mm)
     told = products.part_name(config.members)
-    hours = [Part(n, hour, told) for n, case in enumerate(cases) for hour in range(len(case.hours))]
-    for part in missing_parts(folder, hours if products.layers else []):
-        members = [load_part(folder, part._replace(member=m)) for m in range(config.members)]
-        save_part(folder, part, summarize(products, members))
+    for part in of_hours(told) if products.layers else []:
+        members = [part._replace(member=member) for member in range(config.members)]
+        save_part(
+            folder, part, summarize(products, [partial(load_part, folder, m) for m in members])
+        )
 
     def read(number: int, hour: int, member: int) -> "NDArray[np.float32]":
         return load_part(folder, Part(number, hour, member))
@@ -194,9 +207,17 @@ def write_ensemble(
     def read_product(number: int, layer: int, hour: int) -> "NDArray[np.float32]":
         return load_part(folder, Part(number, hour, told))[layer]
 
+    def read_expected(number: int, hour: int) -> "NDArray[np.float32]":
+        return load_part(folder, Part(number, hour, _EXPECTED))
+
     contents = {
         case.name: case_dataset(
-            case, config.members, partial(read, number), products, partial(read_product, number)
+            case,
+            config.members,
+            partial(read, number),
+            products,
+            partial(read_product, number),
+            partial(read_expected, number) if downscaler.regression else None,
         )
         for number, case in enumerate(cases)
     }

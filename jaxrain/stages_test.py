@@ -145,6 +145,23 @@ def test_one_command_trains_both_stages_and_sampling_adds_them(both):
     )
 
 
+def test_what_the_regression_expects_stands_beside_the_members_and_is_verified(both, tmp_path):
+    file, dataset = drawn(both)
+    expected = dataset["regression_precipitation"]
+    alone = drawn(both / "regression")[1]["precipitation"].squeeze("member", drop=True)
+    np.testing.assert_allclose(expected, alone, rtol=1e-5, atol=1e-6)
+    assert load(both).sample(coarse(dataset), members=1)["regression_precipitation"].shape == (
+        1, *expected.shape[1:],
+    )  # fmt: skip
+    assert verify.main([str(file), "--report", str(tmp_path)]) == 0
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    with xr.open_dataset(both.parent.parent / "rain.nc") as truth:
+        error = np.abs(alone.values - truth["rain"].sel(time=alone["time"]).values).mean()
+    crps = scores["baselines"]["regression"]["crps_mm"]["value"]
+    assert crps == pytest.approx(float(error), rel=1e-5)
+    assert not any("regression" in note for note in scores["notes"])
+
+
 @pytest.mark.slow
 def test_stopped_in_either_stage_it_goes_on_to_the_same_weights(both, config_file, tmp_path):
     folder = tmp_path / "cut"

@@ -158,7 +158,7 @@ def _calibrate(downscaler: "Downscaler", arguments: argparse.Namespace) -> None:
     print("| --- | --- | --- | --- | --- |")
     for name, told in (
         ("as they come", "before"),
-        ("calibrated", "after"),
+        ("calibrated, on the windows that it was fitted to", "after"),
         ("calibrated to the other half of the windows", "held_out"),
     ):
         if told in found.report:

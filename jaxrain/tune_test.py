@@ -99,6 +99,7 @@ def test_a_calibration_is_kept_with_the_run_and_sampling_uses_it(make_run, tmp_p
     said = capsys.readouterr().out
     assert "| calibrated to the other half of the windows |" in said
     report = json.loads((run / "calibration.json").read_text())["report"]
+    assert {"hours", "windows", "points", "members"} < set(report)
     assert report["before"]["crps_mm"] != report["after"]["crps_mm"]
 
     def drawn(name, *words):
@@ -110,6 +111,7 @@ def test_a_calibration_is_kept_with_the_run_and_sampling_uses_it(make_run, tmp_p
 
     calibrated, plain = drawn("a.nc"), drawn("b.nc", "--calibrate", "false")
     assert "2 windows" in calibrated.attrs["jaxrain_calibration"]
+    assert json.loads(calibrated.attrs["jaxrain_calibration_scores"]) == report
     assert "jaxrain_calibration" not in plain.attrs
     assert float(abs(calibrated["precipitation"] - plain["precipitation"]).max()) > 0
     assert float(calibrated["precipitation"].min()) >= 0

@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _verify(arguments: argparse.Namespace) -> None:
-    from jaxrain.verification.baselines import baselines, left_out
+    from jaxrain.verification.baselines import baselines, left_out, without_regression
     from jaxrain.verification.beside import forecasts_beside
     from jaxrain.verification.conservation import coarse_rain
     from jaxrain.verification.forecast import open_forecast
@@ -83,7 +83,8 @@ def _verify(arguments: argparse.Namespace) -> None:
             store, why = store_of(forecast), ""
             truth = truth_from_store(forecast, store)
         against = baselines(forecast, store) | beside
-        notes = left_out(against, why) + (without_gauges(forecast) if reports else [])
+        notes = left_out(against, why) + without_regression(forecast, against)
+        notes += without_gauges(forecast) if reports else []
         for note in notes:
             print(f"note: {note}")
         # Before the long part: its reports may fit no hour.

@@ -46,6 +46,7 @@ def test_scores_keep_their_form(report):
         assert crps["low"] <= crps["value"] <= crps["high"]
     assert scores["model"]["crps_mm"]["value"] < scores["baselines"]["bilinear"]["crps_mm"]["value"]
     assert list(scores["baselines"]) == ["bilinear", "nearest", "quantile-mapped", "twin"]
+    assert scores["notes"] == []
     assert scores["baselines"]["twin"] == scores["model"]
     assert scores["consecutive_pairs"] == 4
     assert scores["truth"]["conservation_mm"] < 1e-6
@@ -116,6 +117,7 @@ def test_several_cases_and_a_projection(tmp_path, capsys):
     assert verify.main([str(path), "--report", str(tmp_path / "report")]) == 0
     printed = capsys.readouterr().out
     assert "5 hours, 5 fields, 5120 points" in printed
+    assert "note: the baseline regression is left out" in printed
     assert str(tmp_path / "report" / "index.html") in printed
 
 

@@ -88,6 +88,13 @@ class Calibration:
             f"validation hours; sha256 {self.sha256()}"
         )
 
+    def attributes(self) -> dict[str, str]:
+        """For a file: what was done to the members, and the scores before and after, as JSON."""
+        return {
+            "jaxrain_calibration": self.told(),
+            "jaxrain_calibration_scores": json.dumps(self.report),
+        }
+
 
 def settings_of(config: SampleConfig) -> dict[str, Any]:
     """The settings of `sample` that a calibration belongs to."""

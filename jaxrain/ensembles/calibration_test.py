@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -77,6 +79,8 @@ def test_it_is_kept_with_the_run_and_belongs_to_its_weights(tmp_path):
     assert load_calibration(tmp_path, "a") is None
     made.save(tmp_path)
     assert load_calibration(tmp_path, "a") == made
+    assert json.loads(made.attributes()["jaxrain_calibration_scores"]) == made.report
+    assert "4 windows" in made.attributes()["jaxrain_calibration"]
     assert made.differs(config) is None
     assert made.differs(SampleConfig(sampler="dpmpp_2m", steps=8)) == "steps=20, now it is 8"
     with pytest.raises(InputError, match=r"another checkpoint.*--calibrate"):

@@ -31,7 +31,7 @@ from jaxrain.ensembles.sharing import FIELDS, TILES, on_each
 from jaxrain.errors import InputError
 from jaxrain.grids.grid import Grid
 from jaxrain.grids.tiling import Lattice
-from jaxrain.pairs.conditioning import condition_fields, with_surroundings
+from jaxrain.pairs.conditioning import coarse_rain, condition_fields, with_surroundings
 from jaxrain.pairs.encodings import encode_time
 from jaxrain.pairs.interpolation import interpolation_matrices
 from jaxrain.pairs.scaling import Scaling, target_bounds
@@ -213,9 +213,7 @@ def make_chain(
         def each(weights: jax.Array) -> jax.Array:
             return jnp.broadcast_to(weights, (count, *weights.shape))
 
-        condition, mask, rain_mm = condition_fields(
-            scaling, coarse, each(weights_y), each(weights_x)
-        )
+        mask, rain_mm = coarse_rain(scaling, coarse, each(weights_y), each(weights_x))
 
         def cut_tiles(field: jax.Array, item: jax.Array, corner: jax.Array) -> jax.Array:
             def cut(i: jax.Array, at: jax.Array) -> jax.Array:
@@ -230,14 +228,20 @@ def make_chain(
                 size = (lattice.tile, lattice.tile, maps.shape[-1])
                 return jax.lax.dynamic_slice(maps, (*at, 0), size)
 
-            # Maps join tile by tile: every item on the canvas shares them.
+            def cut_weights(weights: jax.Array, start: jax.Array) -> jax.Array:
+                rows = partial(jax.lax.dynamic_slice_in_dim, slice_size=lattice.tile, axis=1)
+                return jax.vmap(rows, in_axes=(None, 0))(weights, start)
+
+            # Tile by tile and anew at each step: all predictors on a large domain's fine grid
+            # would be most of the memory, and a tile's interpolation is little beside its network.
+            places = cut_weights(weights_y, corner[:, 0]), cut_weights(weights_x, corner[:, 1])
             return with_surroundings(
-                cut_tiles(condition, item, corner),
+                condition_fields(scaling, coarse[item], *places)[0],
                 None if maps is None else jax.vmap(cut_map)(corner),
                 None if clock is None else clock[item],
             )
 
-        blank = jnp.zeros((count, *lattice.canvas, 1), condition.dtype)
+        blank = jnp.zeros((count, *lattice.canvas, 1), coarse.dtype)
         expected = blank
         if regress is not None:
 

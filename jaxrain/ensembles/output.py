@@ -22,6 +22,7 @@ def case_dataset(
     load: Callable[[int, int], NDArray[np.float32]],
     products: Products | None = None,
     load_product: Callable[[int, int], NDArray[np.float32]] | None = None,
+    load_expected: Callable[[int], NDArray[np.float32]] | None = None,
 ) -> xr.Dataset:
     """The ensemble of one case, its fields read one at a time and only when they are asked for.
 
@@ -31,11 +32,13 @@ def case_dataset(
       load: (hour, member) -> rain, mm [H, W].
       products: that stand beside the members; None for none.
       load_product: (layer, hour) -> field [H, W], layers in `products.summarize`'s order.
+      load_expected: hour -> what a regression network expects, mm [H, W]; None where there is none.
 
     Returns:
       A Dataset with `precipitation` (time, member, y, x) and, where the predictors hold rain,
-      `coarse_precipitation` (time, y, x), its bilinear interpolation; y, x are latitude,
-      longitude on the sphere. With the products' variables; all lazy, in chunks of one field.
+      `coarse_precipitation` (time, y, x), its bilinear interpolation, and likewise
+      `regression_precipitation`; y, x are latitude, longitude on the sphere. With the products'
+      variables; all lazy, in chunks of one field.
     """
     grid, hours = case.fine_grid, len(case.hours)
     dims = ("y", "x") if grid.projected else ("latitude", "longitude")
@@ -52,6 +55,9 @@ def case_dataset(
     if RAIN_CHANNEL in case.channels:
         coarse = _by_field((hours, *grid.shape), _interpolation(case))
         variables["coarse_precipitation"] = (("time", *dims), coarse)
+    if load_expected is not None:
+        expected = _by_field((hours, *grid.shape), load_expected)
+        variables["regression_precipitation"] = (("time", *dims), expected)
     if products is not None and load_product is not None and products.layers:
         layers = _by_field((products.layers, hours, *grid.shape), load_product)
         told, named = _product_variables(products, layers, dims)

@@ -6,7 +6,7 @@ members nor hours, and little with the domain.
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 # Of the values [members x rows x columns] that a band holds: 32 MiB in float32.
 _BAND_VALUES = 1 << 23
+
+# A member's rain, mm [H, W]; asked for anew for each band.
+Load = Callable[[], NDArray[np.float32]]
 
 _QUANTILE = re.compile(r"q(\d+(?:\.\d+)?)")
 
@@ -70,22 +73,23 @@ def parse_products(names: Sequence[str], thresholds_mm: Sequence[float]) -> Prod
     return Products("mean" in names, "maximum" in names, tuple(sorted(levels)), thresholds)
 
 
-def summarize(products: Products, members: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+def summarize(products: Products, members: Sequence[Load]) -> NDArray[np.float32]:
     """The products of one hour.
 
     Args:
       products: which.
-      members: rain of each, mm [H, W], NaN where missing; may be maps of files.
+      members: each gives its rain, mm [H, W], NaN where missing. Where that is a map of a file, it
+        is let go after each band, for pages that were looked at stay in memory with their map.
 
     Returns:
       [P, H, W]: mean, maximum, quantiles [mm], then exceedance probabilities [0 to 1]; NaN where a
       member is missing. Quantiles are interpolated linearly between the sorted members.
     """
-    height, width = members[0].shape
+    height, width = members[0]().shape
     result = np.empty((products.layers, height, width), np.float32)
     rows = max(1, _BAND_VALUES // (len(members) * width))
     for top in range(0, height, rows):
-        band = np.stack([member[top : top + rows] for member in members])
+        band = np.stack([np.array(load()[top : top + rows]) for load in members])
         result[:, top : top + rows] = _layers(products, band)
     return result
 

@@ -1,5 +1,7 @@
 """The hours of a split as cases to sample and to score: whole areas, or fixed windows."""
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -71,6 +73,27 @@ def cases(store: Store, config: DataConfig, split: str, *, truth: bool = True) -
             f"data.splits.{split} and run prepare again"
         )
     return found
+
+
+def hash_cases(cases: Sequence[Case]) -> str:
+    """sha256 of all that a sample is made from: places, hours, grids and predictors."""
+    digest = hashlib.sha256()
+    for case in cases:
+        digest.update(f"{case.name} {case.area} {case.origin} {case.hours}".encode())
+        grids = (case.fine_grid, case.coarse_grid)
+        for array in (*(axis for grid in grids for axis in (grid.y, grid.x)), case.coarse):
+            digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def hash_drifts(cases: Sequence[Case]) -> str:
+    """sha256 of the wind beyond the hours drawn too, which `hash_cases` does not see."""
+    digest = hashlib.sha256()
+    for case in cases:
+        if case.drift is not None:
+            digest.update(f"{case.name} {case.drift.hours}".encode())
+            digest.update(np.rint(case.drift.pixels).astype(np.int32).tobytes())
+    return digest.hexdigest()
 
 
 def _area_case(store: Store, area: Area, split: str, truth: bool) -> Case:

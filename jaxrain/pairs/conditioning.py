@@ -75,6 +75,30 @@ def condition_fields(
     return jnp.where(mask, condition, 0), mask.astype(fields.dtype), jnp.where(mask, rain_mm, 0)
 
 
+def coarse_rain(
+    scaling: Scaling, coarse: jax.Array, weights_y: jax.Array, weights_x: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Mask and coarse rain as of `condition_fields`, without the fields of all predictors.
+
+    For whole domains, whose predictors on the fine grid would fill the memory.
+
+    Args: as of `condition_fields`.
+
+    Returns:
+      (mask [B, P, Q, 1], coarse rain in mm [B, P, Q, 1]).
+    """
+    # No weight is negative, so sums over the channels touch what one of them does.
+    missing = jnp.isnan(coarse).any(1, keepdims=True)
+    touched = interpolate(missing.astype(coarse.dtype), weights_y, weights_x)
+    mask = jnp.all(touched == 0, axis=-1, keepdims=True)
+    rain_mm = jnp.zeros_like(touched[..., :1])
+    rain = scaling.rain_index
+    if rain is not None:
+        known = jnp.where(missing, 0, coarse[:, rain : rain + 1])
+        rain_mm = interpolate(known, weights_y[:, :1], weights_x[:, :1])
+    return mask.astype(coarse.dtype), jnp.where(mask, rain_mm, 0)
+
+
 def with_surroundings(
     condition: jax.Array, maps: jax.Array | None, clock: jax.Array | None
 ) -> jax.Array:

@@ -3,7 +3,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrain.grids.regrid import bilinear_matrix, nearest_matrix
-from jaxrain.pairs.conditioning import assemble, interpolate, with_surroundings
+from jaxrain.pairs.conditioning import (
+    assemble,
+    coarse_rain,
+    condition_fields,
+    interpolate,
+    with_surroundings,
+)
 from jaxrain.pairs.recipe import DataConfig
 from jaxrain.pairs.scaling import Scaling, encode_predictors, encode_target
 
@@ -78,6 +84,16 @@ def test_a_missing_coarse_cell_masks_just_the_points_that_it_touches():
     assert example.mask[0].min() == 1
     assert all(np.isfinite(a).all() for a in example)
     np.testing.assert_array_equal(example.condition[1][touched > 0], 0)
+
+
+def test_coarse_rain_alone_is_what_stands_beside_the_condition():
+    batch = _batch(missing=(1, 0, 0, 0))
+    batch["coarse"][0, 1, 2, 1] = np.nan
+    given = SCALING, batch["coarse"], batch["weights_y"], batch["weights_x"]
+    _, *expected = condition_fields(*given)
+    for ours, theirs in zip(coarse_rain(*given), expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+    assert 0 < expected[0].mean() < 1
 
 
 def test_maps_and_then_the_time_follow_the_predictors():

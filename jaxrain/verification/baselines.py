@@ -15,13 +15,15 @@ Baseline = Callable[[Case, int], np.ndarray]
 
 
 def baselines(forecast: Forecast, store: Store | None) -> dict[str, Baseline]:
-    """Baselines by name: `bilinear` always, the others where the store has the coarse rain.
+    """Baselines by name: `bilinear` always, the others where there is what they are made of.
 
     `nearest` is the coarse cell's own rain; `quantile-mapped` is the bilinear field with the
-    amounts that fine rain had in the training hours.
+    amounts that fine rain had in the training hours; `regression` is what the run's own regression
+    network of the same size expects.
 
     Args:
-      forecast: what is verified; it carries the bilinear field itself.
+      forecast: what is verified; it carries the bilinear field itself, and the regression's where
+        its run has one inside.
       store: where the ensemble's input lies; None where it came from elsewhere.
     """
     found: dict[str, Baseline] = {"bilinear": lambda case, hour: case.bilinear(hour)[None]}
@@ -30,6 +32,8 @@ def baselines(forecast: Forecast, store: Store | None) -> dict[str, Baseline]:
     mapped = training_map(store) if store is not None else None
     if mapped is not None:
         found["quantile-mapped"] = lambda case, hour: mapped(case.bilinear(hour))[None]
+    if all(case.has_regression for case in forecast.cases):
+        found["regression"] = lambda case, hour: case.regression(hour)[None]
     return found
 
 
@@ -44,6 +48,22 @@ def left_out(found: dict[str, Baseline], why: str) -> list[str]:
         f"the baseline {name} is left out: {why or 'the store lacks what it is made of'}"
         for name in ("nearest", "quantile-mapped")
         if name not in found
+    ]
+
+
+def without_regression(forecast: Forecast, found: dict[str, Baseline]) -> list[str]:
+    """A line where no network stands beside an ensemble, only interpolation.
+
+    Args:
+      forecast: what is verified.
+      found: all that stands beside it.
+    """
+    interpolations = {"bilinear", "nearest", "quantile-mapped"}
+    if not found.keys() <= interpolations or "jaxrain_objective" in forecast.attributes:
+        return []
+    return [
+        "the baseline regression is left out: the ensemble's run has none inside (it is trained "
+        "first with data.target=regression), and no --beside NAME=FILE.nc was given"
     ]
 
 

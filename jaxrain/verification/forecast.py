@@ -45,6 +45,15 @@ class Case:
         """Coarse rain interpolated to the grid, one hour [mm], shape [H, W]."""
         return self._read("coarse_precipitation", hour)
 
+    @property
+    def has_regression(self) -> bool:
+        """Whether what a regression network expects stands beside the members."""
+        return "regression_precipitation" in self.dataset
+
+    def regression(self, hour: int) -> np.ndarray:
+        """What a regression network expects of one hour [mm], shape [H, W]."""
+        return self._read("regression_precipitation", hour)
+
     def spacing_km(self) -> float:
         """Distance of neighbouring points: the geometric mean of both directions, mid-grid."""
         y, x = (abs(axis[-1] - axis[0]) / (len(axis) - 1) for axis in (self.grid.y, self.grid.x))
@@ -72,7 +81,8 @@ def open_forecast(path: str | Path, *, with_coarse: bool = True) -> Iterator[For
 
     Args:
       path: NetCDF file or Zarr store with `precipitation` (time, member, y, x) and
-        `coarse_precipitation` (time, y, x), or with groups of which each holds them. Without a
+        `coarse_precipitation` (time, y, x), perhaps `regression_precipitation` too, or with
+        groups of which each holds them. Without a
         dimension `member` it is a deterministic forecast: an ensemble of one.
       with_coarse: whether `coarse_precipitation` must be there.
 

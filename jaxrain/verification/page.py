@@ -8,6 +8,7 @@ from jaxrain.pages.document import counted, document, facts, figure, grouped, se
 from jaxrain.verification import browser, score_tables, tables
 from jaxrain.verification.breakdown import KINDS
 from jaxrain.verification.browser import Reel
+from jaxrain.verification.calibration_note import calibration_table
 from jaxrain.verification.gauge_scores import GaugeScores
 from jaxrain.verification.score_tables import basis
 from jaxrain.verification.scoring import MODEL, Interval, Verification
@@ -94,7 +95,7 @@ def render(
                 "Even bars mean that the truth is like one more member; a U means too little "
                 "spread, a slope means a bias. Only points where the truth or a member has 0.1 mm "
                 "count, and ties are shared evenly.",
-                figure(pictures.ranks, "Rank histogram", basis(found)),
+                figure(pictures.ranks, "Rank histogram", basis(found)) + _calibration(attributes),
             ),
             section(
                 "Are its probabilities worth their name?",
@@ -160,7 +161,8 @@ def _head(found: Verification, name: str, notes: Sequence[str]) -> str:
     left_out = "".join(f'<p class="soft">Note: {escape(note)}.</p>' for note in notes)
     return (
         f"<header><h1>{headline(found.skill['bilinear'])}</h1>"
-        f'<p class="lead">{escape(name)}, hours ending {_time(first)} to {_time(last)} UTC. '
+        f'<p class="lead">{escape(name)}, {counted(found.hours, "hour")} ending {_time(first)} to '
+        f"{_time(last)} UTC. "
         f"Rain in an hour at every point, against {counted(len(found.systems) - 1, 'baseline')}. "
         'All numbers: <a href="scores.json">scores.json</a>.</p>'
         f"{tiles(numbers)}{warning}{left_out}</header>"
@@ -200,6 +202,18 @@ def _resolution(found: Verification) -> str:
     if value is None:
         return "No square of any hour was complete enough for a spectrum."
     return f"Effective resolution of the members: {number(value)} km."
+
+
+def _calibration(attributes: dict[str, str]) -> str:
+    table = calibration_table(attributes)
+    if table is None:
+        return ""
+    same = attributes.get("jaxrain_split") == "validation"
+    warning = ": those verified here, which thus look better than others would" if same else ""
+    return (
+        "<h3>Calibration of the members</h3><p>Their spread and amounts were fitted to the run’s "
+        f"validation hours{warning}.</p>{tables.html(table)}"
+    )
 
 
 def _parts(found: Verification, pictures: Pictures) -> str:

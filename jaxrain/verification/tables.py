@@ -71,7 +71,8 @@ def html(table: Table) -> str:
     rows = [row for _, each in table.groups for row in each]
     meanings = any(row.meaning for row in rows)
     headings = [table.corner, *table.columns, *(["what it is"] if meanings else [])]
-    head = "".join(f'<th scope="col">{escape(heading)}</th>' for heading in headings)
+    head = "".join(f'<th scope="col">{escape(heading)}</th>' for heading in headings[:-1])
+    head += f'<th scope="col"{" class=meaning" * meanings}>{escape(headings[-1])}</th>'
     body = ""
     for title, each in table.groups:
         if title:

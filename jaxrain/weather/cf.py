@@ -46,6 +46,7 @@ _AXES = {"latitude": "Y", "longitude": "X"}
 _RAIN = {
     "precipitation": "precipitation of the hour that ends at the time",
     "coarse_precipitation": "coarse precipitation of the hour, interpolated to the fine grid",
+    "regression_precipitation": "precipitation of the hour that a regression network expects",
 }
 _TIME_UNITS = {"units": "minutes since 1970-01-01", "calendar": "standard"}
 # No date in the history: the same content is the same file.
