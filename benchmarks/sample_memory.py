@@ -49,6 +49,8 @@ sample: {{sampler: dpmpp_2m, steps: 2, overlap: 16, batch: 1}}
 CHILD = """
 import re, sys
 from pathlib import Path
+from jaxrain.allocator import keep_freed_memory
+keep_freed_memory()
 from jaxrain import sample
 status = sample.main(sys.argv[1:])
 print("peak", re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])

@@ -71,7 +71,7 @@ class Downscaler:
     apply: Callable[..., jax.Array]
     regression: Regression | None = None
     calibration: Calibration | None = None
-    _programs: dict[tuple[SampleConfig, Mesh | None], Callable[..., jax.Array]] = dataclasses.field(
+    _programs: dict[tuple[Any, ...], Callable[..., jax.Array]] = dataclasses.field(
         default_factory=dict, repr=False
     )
 
@@ -182,12 +182,14 @@ class Downscaler:
             return None
         one = dataclasses.replace(config, members=1, noise_correlation=0.0)
         mesh = sampling_mesh(len(case.hours))
-        _, scaling, diffusion, *others = self._parts(one, mesh)
-        diffusion = dataclasses.replace(diffusion, objective="regression")
-        program = make_downscale(self.regression.apply, scaling, diffusion, *others)
+        key = dataclasses.replace(one, seed=0), mesh, "regression"
+        if key not in self._programs:
+            _, scaling, diffusion, *others = self._parts(one, mesh)
+            diffusion = dataclasses.replace(diffusion, objective="regression")
+            self._programs[key] = make_downscale(self.regression.apply, scaling, diffusion, *others)
         canvas = canvas_of(case, self.config.data, one)
         weights = on_each(self.regression.weights, mesh)
-        return partial(draw, program, weights, case, canvas, one, mesh=mesh)
+        return partial(draw, self._programs[key], weights, case, canvas, one, mesh=mesh)
 
     def attributes(self, config: SampleConfig) -> dict[str, Any]:
         """Global attributes that say what made an ensemble."""

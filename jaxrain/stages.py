@@ -146,6 +146,7 @@ def _settings(config: Config) -> Config:
             run=str(Path(train.run) / FOLDER),
             steps=train.regression_steps or train.steps,
             regression_steps=None,
+            start_from=None,  # a network of other channels
         ),
     )
 

@@ -234,11 +234,21 @@ def test_a_generator_of_one_step_starts_from_a_denoiser_and_draws_members(config
     assert np.isfinite(members).all()
     assert not np.array_equal(members[0], members[1])
 
+    words = [str(generator), "--calibrate", "--cases", "1", "--members", "2"]
+    assert tune.main(words) == 0
+    assert load(generator).calibration.inflation == 1  # one draw from noise is no centre
+
 
 def test_weights_to_start_from_are_of_the_same_network(config_file, both, tmp_path, capsys):
     words = [f"train.start_from={both}", "model.inner_channel=8"]
     assert run(config_file, tmp_path / "other", *words) == 2
     assert "another network" in capsys.readouterr().err
     assert run(config_file, tmp_path / "none", f"train.start_from={tmp_path}") == 2
+    words = [f"train.start_from={both / 'regression'}", "diffusion.prediction=x0"]
+    assert run(config_file, tmp_path / "other", *words) == 2
+    assert "predicts v, this run x0" in capsys.readouterr().err
+    words = [f"train.start_from={both / 'regression'}", "data.standardize=false"]
+    assert run(config_file, tmp_path / "other", *words) == 2
+    assert "data.standardize: False here, True there" in capsys.readouterr().err
     assert not (tmp_path / "other").exists()
     assert not (tmp_path / "none").exists()

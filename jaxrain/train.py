@@ -74,10 +74,11 @@ def train(config: "Config", stop: "Stop | None" = None) -> None:
 
     import jax
 
+    from jaxrain.beginnings import weights_to_start_from
     from jaxrain.pairs.loader import training_batches
     from jaxrain.pairs.revival import outlive_workers
     from jaxrain.stages import first_stage, load_regression
-    from jaxrain.training.checkpoint import load_parameters, open_checkpoints
+    from jaxrain.training.checkpoint import open_checkpoints
     from jaxrain.training.hosts import agree, is_first
     from jaxrain.training.lock import hold
     from jaxrain.training.loop import SCORE, Training, train_loop
@@ -104,9 +105,6 @@ def train(config: "Config", stop: "Stop | None" = None) -> None:
     share, shares = share_of_host(mesh)
     store = _open_store(config)
     agree(lambda: _check_run(run, config, store))
-    if config.data.target == "regression":
-        first_stage(config, lambda first: train(first, stop))
-
     init, apply = define_network(
         config.model,
         config.data,
@@ -114,6 +112,11 @@ def train(config: "Config", stop: "Stop | None" = None) -> None:
         config.train.precision,
         config.train.rematerialise,
     )
+    weights = init(config.train.seed)
+    if config.train.start_from and not agree(lambda: bool(saved_steps(run))):
+        weights = weights_to_start_from(config, store.manifest, weights, _say)
+    if config.data.target == "regression":
+        first_stage(config, lambda first: train(first, stop))
     scaling, regression = store.scaling(config.data), load_regression(config, run, store.manifest)
     loss_fn = make_loss(apply, config.diffusion, scaling, regression.apply if regression else None)
     with contextlib.ExitStack() as stack:
@@ -142,10 +145,7 @@ def train(config: "Config", stop: "Stop | None" = None) -> None:
         def batches_from(step: int) -> "Iterator[Batch]":
             return outlive_workers(lambda start: read_from(start_step=start), step)
 
-        # Both refuse what cannot be before a folder is made.
-        batches, weights = batches_from(done), init(config.train.seed)
-        if config.train.start_from and not kept:
-            weights, _ = load_parameters(config.train.start_from, weights)
+        batches = batches_from(done)  # refuses what cannot be before a folder is made
         if not begun:
             agree(take)
             if agree(lambda: saved_steps(run)):

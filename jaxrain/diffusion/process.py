@@ -118,9 +118,10 @@ def loss_at(
         error, even = regress(network, condition) - x0, jnp.ones_like(s)
         return _mean_cost(config, error, even, jnp.zeros_like(s), mask)
     if config.objective == "crps":
-        noise = jnp.concatenate([eps[..., :1], eps[..., 1:]])  # one call of the network for two
-        members = generate(network, jnp.tile(condition, (2, 1, 1, 1)), noise, config.prediction)
-        first, second = members[: len(x0)], members[len(x0) :]
+        # One call of the network for two, side by side, so that each stays on its device.
+        noise = jnp.moveaxis(eps, -1, 1).reshape(-1, *x0.shape[1:])
+        members = generate(network, jnp.repeat(condition, 2, 0), noise, config.prediction)
+        first, second = jnp.moveaxis(members.reshape(-1, 2, *x0.shape[1:]), 1, 0)
         mask = jnp.ones_like(x0) if mask is None else mask
         total = fair_crps_of_two(first, second, x0, mask)
         return _mean(total, jnp.ones_like(s), jnp.zeros_like(s), mask)

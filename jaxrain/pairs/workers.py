@@ -39,7 +39,8 @@ class PrepareConfig:
       large_at_once: GRIB files of fine rain with more than 4 million points (China at 0.01 degree
         has 42) that this machine's workers read at once: while it is read each takes most of a GiB.
       cluster: address of a running dask cluster's scheduler, as 'tcp://10.0.0.1:8786', whose
-        workers see the same files under the same absolute paths; `workers` then says nothing.
+        workers see the same files under the same absolute paths; `workers` and `large_at_once` then
+        say nothing.
     """
 
     workers: int | None = Field(default=None, ge=0)

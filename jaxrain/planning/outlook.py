@@ -95,8 +95,9 @@ def look_ahead(config: Config, device: str, devices: int, share: float, overlap:
     )
     predictors = len(channel_names(config.data.variables, config.data.levels))
     channels = condition_channels(config.data, predictors) + 1
+    members = 2 if config.diffusion.objective == "crps" else 1
     nominal = _PASSES * forward_operations(
-        config.model, in_channels=channels, image_size=config.data.patch, batch=per_group
+        config.model, in_channels=channels, image_size=config.data.patch, batch=members * per_group
     )
     machine = measure_cpu() if device == "cpu" else MACHINES[device]
     steps = {}

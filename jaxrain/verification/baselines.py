@@ -59,7 +59,8 @@ def without_regression(forecast: Forecast, found: dict[str, Baseline]) -> list[s
       found: all that stands beside it.
     """
     interpolations = {"bilinear", "nearest", "quantile-mapped"}
-    if not found.keys() <= interpolations or "jaxrain_objective" in forecast.attributes:
+    itself = forecast.attributes.get("jaxrain_objective") == "regression"
+    if itself or not found.keys() <= interpolations:
         return []
     return [
         "the baseline regression is left out: the ensemble's run has none inside (it is trained "

@@ -49,11 +49,15 @@ def calibration_table(attributes: Mapping[str, str]) -> Table | None:
 
 def _read(text: str) -> dict[str, Any] | None:
     try:
-        told = json.loads(text)
+        told = json.loads(text, parse_int=_integer)
     except (ValueError, RecursionError):
         return None
     sound = isinstance(told, dict) and all(type(told.get(name)) is int for name in _COUNTS)
     return told if sound else None
+
+
+def _integer(digits: str) -> float:
+    return int(digits) if len(digits) < 16 else float(digits)
 
 
 def _score(scores: dict[str, Any], name: str) -> float | None:
