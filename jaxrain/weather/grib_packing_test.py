@@ -87,18 +87,21 @@ def test_field_comes_back_within_its_packing(
     upright = values[np.argsort(-header.latitude)][:, np.argsort(header.longitude)]
     np.testing.assert_array_equal(np.isnan(upright), np.isnan(field))
     error = np.nanmax(np.abs(upright - field))
-    assert error <= _precision(content, packing) + 1e-6 * np.nanmax(np.abs(field))
+    known = int(np.isfinite(field).sum())
+    assert error <= _precision(content, packing, known) + 1e-6 * np.nanmax(np.abs(field))
     np.testing.assert_allclose(np.sort(header.longitude), west + np.arange(columns), atol=1e-5)
     np.testing.assert_allclose(-np.sort(-header.latitude), north - np.arange(rows), atol=1e-5)
 
 
-def _precision(content: bytes, packing: str) -> float:
+def _precision(content: bytes, packing: str, known: int) -> float:
     """Half the step in which a message can tell values apart, from its own header."""
     handle = eccodes.codes_new_from_message(content)
     try:
         written = eccodes.codes_get(handle, "packingType")
         constant = eccodes.codes_get(handle, "bitsPerValue") == 0
-        assert written == packing or constant
+        # ecCodes packs one or two values simply where second order was asked for.
+        simply = written == "grid_simple" and "second_order" in packing and known < 3
+        assert written == packing or constant or simply
         if written == "grid_ieee":
             return 0.0  # float32: the relative part of the tolerance
         binary, decimal = (
