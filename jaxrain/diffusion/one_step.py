@@ -2,7 +2,9 @@
 
 The fair CRPS of single points leaves a field's texture free; that of means over blocks beside it
 asks for the right variability at each scale (as in FGN, Alet et al. 2025, arXiv:2506.10772, and
-AIFS-CRPS, Lang et al. 2024, arXiv:2412.15832, which score points alone).
+AIFS-CRPS, Lang et al. 2024, arXiv:2412.15832, which score points alone), and that of increments,
+how much such means differ from their neighbours, for the right roughness. Each is proper: on
+average the least score is that of members drawn as truth is.
 """
 
 from collections.abc import Callable
@@ -12,6 +14,8 @@ from jax import Array
 
 # Sides of the blocks whose means are scored, in points; each counts alike.
 SCALES = (1, 4, 16)
+# Sides of the blocks whose differences from the next one down and the next one right are scored.
+INCREMENTS = (1, 2, 4, 8)
 
 
 def generate(
@@ -30,7 +34,9 @@ def generate(
     return -output if prediction == "v" else output
 
 
-def fair_crps_of_two(first: Array, second: Array, x0: Array, mask: Array) -> Array:
+def fair_crps_of_two(
+    first: Array, second: Array, x0: Array, mask: Array, increments: float = 0.0
+) -> Array:
     """Fair CRPS of two members, of points and of means over blocks, summed over known points.
 
     (|a - y| + |b - y| - |a - b|) / 2, in which no third member's absence is felt (Ferro 2014,
@@ -40,20 +46,46 @@ def fair_crps_of_two(first: Array, second: Array, x0: Array, mask: Array) -> Arr
       first, second: members, [B, H, W, 1].
       x0: truth, the same shape; any number where mask is 0.
       mask: the same shape, 1 where x0 is known.
+      increments: weight of the differences between neighbouring blocks, beside all else.
 
     Returns:
-      [B], the mean over SCALES.
+      [B], the mean over SCALES, and `increments` times that over INCREMENTS and both directions,
+      where a difference counts as many points as one of its blocks, if both are known whole.
     """
+    known = mask > 0
     total = jnp.zeros(len(x0), x0.dtype)
-    for scale in SCALES:
-        counts = _block_sums(mask > 0, mask, scale)
-        a, b, y = (
-            _block_sums(mask > 0, field, scale) / jnp.maximum(counts, 1)
-            for field in (first, second, x0)
-        )
-        score = (jnp.abs(a - y) + jnp.abs(b - y) - jnp.abs(a - b)) / 2
-        total += jnp.sum(score * counts, (1, 2)) / len(SCALES)
+    for side in SCALES:
+        means, counts = _block_means(known, (first, second, x0), side)
+        total += jnp.sum(_score(*means) * counts, (1, 2)) / len(SCALES)
+    for side in INCREMENTS if increments else ():
+        means, counts = _block_means(known, (first, second, x0), side)
+        whole = counts == side * side
+        for axis in (1, 2):
+            steps = (jnp.diff(mean, axis=axis) for mean in means)
+            both = _all_but(whole, axis, last=True) & _all_but(whole, axis, last=False)
+            points = jnp.sum(jnp.where(both, _score(*steps), 0), (1, 2)) * (side * side)
+            total += increments * points / (2 * len(INCREMENTS))
     return total
+
+
+def _score(a: Array, b: Array, y: Array) -> Array:
+    return (jnp.abs(a - y) + jnp.abs(b - y) - jnp.abs(a - b)) / 2
+
+
+def _all_but(field: Array, axis: int, last: bool) -> Array:
+    """The field without its last or first row (axis 1) or column (axis 2)."""
+    end = field.shape[axis]
+    start, stop = (0, end - 1) if last else (1, end)
+    return field[:, start:stop] if axis == 1 else field[:, :, start:stop]
+
+
+def _block_means(
+    known: Array, fields: tuple[Array, ...], side: int
+) -> tuple[tuple[Array, ...], Array]:
+    """Means over the known points of side x side blocks, [B, h, w] each, and how many they are."""
+    counts = _block_sums(known, known.astype(fields[0].dtype), side)
+    least = jnp.maximum(counts, 1)
+    return tuple(_block_sums(known, field, side) / least for field in fields), counts
 
 
 def _block_sums(known: Array, field: Array, side: int) -> Array:

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrain.diffusion.one_step import SCALES, fair_crps_of_two, generate
+from jaxrain.diffusion.one_step import INCREMENTS, SCALES, fair_crps_of_two, generate
 from jaxrain.diffusion.process import DiffusionConfig, denoiser, training_loss
 from jaxrain.diffusion.schedules import make_schedule
 
@@ -25,6 +25,60 @@ def test_points_and_blocks_are_scored_as_written_out():
                 expected += points * (abs(a - truth) + abs(b - truth) - abs(a - b)) / 2
     found = fair_crps_of_two(first, second, x0, mask)
     np.testing.assert_allclose(found, expected / len(SCALES), rtol=1e-5)
+
+
+def test_increments_are_scored_as_written_out_between_blocks_known_whole():
+    first, second, x0, mask = fields(shape=(1, 17, 24, 1))
+    mask[0, 5, 7] = 0
+    expected = 0.0
+    for side in INCREMENTS:
+        for dy, dx in ((side, 0), (0, side)):
+            for y in range(0, 17 - dy, side):
+                for x in range(0, 24 - dx, side):
+                    one, two = (
+                        np.s_[0, y + a : y + a + side, x + b : x + b + side, 0]
+                        for a, b in ((0, 0), (dy, dx))
+                    )
+                    if min(mask[one].sum(), mask[two].sum()) < side * side:
+                        continue
+                    a, b, truth = (f[two].mean() - f[one].mean() for f in (first, second, x0))
+                    expected += side**2 * (abs(a - truth) + abs(b - truth) - abs(a - b)) / 2
+    plain = fair_crps_of_two(first, second, x0, mask)
+    found = fair_crps_of_two(first, second, x0, mask, increments=3.0) - plain
+    np.testing.assert_allclose(found, 3 * expected / (2 * len(INCREMENTS)), rtol=1e-4)
+
+
+def test_increments_ask_for_the_truths_roughness_where_points_alone_do_not():
+    rng = np.random.default_rng(2)
+    rough = rng.normal(size=(3, 1, 256, 256, 1)).astype("f4")
+    smooth = np.repeat(np.repeat(rough[:, :, :64, :64], 4, 2), 4, 3)
+    first, second, x0 = smooth
+    mask = np.ones_like(x0)
+
+    def score(a, b, weight):
+        return float(fair_crps_of_two(a, b, x0, mask, weight)[0]) / x0.size
+
+    # The same values at each point, but without neighbours alike.
+    assert score(first, second, 1.0) < score(*rough[:2], 1.0) - 0.1
+
+
+def test_amounts_are_scored_in_mm_where_asked_and_never_where_missing():
+    plain = DiffusionConfig(objective="crps", prediction="x0")
+    in_mm = DiffusionConfig(objective="crps", prediction="x0", crps_amounts=2.0)
+    schedule = make_schedule("cosine", 100)
+    condition, key = jnp.zeros((2, 8, 8, 1)), jax.random.key(1)
+    x0 = jax.random.normal(jax.random.key(5), (2, 8, 8, 1)).at[0, 0, 0].set(jnp.nan)
+    mask = jnp.isfinite(x0).astype("f4")
+
+    def loss(config, amounts):
+        network = lambda x, s: x[..., 1:]  # noqa: E731
+        found = training_loss(network, config, schedule, key, x0, condition, mask, amounts)
+        return float(found[0])
+
+    # Three times as large values have three times the score.
+    assert loss(in_mm, lambda x: 3 * x) == pytest.approx(7 * loss(plain, None), rel=1e-5)
+    with pytest.raises(ValueError, match="amounts"):
+        loss(in_mm, None)
 
 
 def test_equal_members_have_their_absolute_error():

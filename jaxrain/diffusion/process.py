@@ -17,6 +17,8 @@ from jaxrain.diffusion.settings import DiffusionConfig, Prediction
 
 # (input [B, H, W, C + 1], s [B, 1]) -> prediction [B, H, W, 1]
 Network = Callable[[Array, Array], Array]
+# x0 [B, H, W, 1] -> the rain that it stands for, mm, the same shape
+Amounts = Callable[[Array], Array]
 # (x [B, H, W, 1], s [B, 1] or scalar) -> x0_hat [B, H, W, 1]
 Denoise = Callable[[Array, ArrayLike], Array]
 
@@ -81,6 +83,7 @@ def training_loss(
     x0: Array,
     condition: Array,
     mask: Array | None = None,
+    amounts: Amounts | None = None,
 ) -> tuple[Array, dict[str, Array]]:
     """Draws noise levels and noise, and scores the network's prediction.
 
@@ -92,13 +95,14 @@ def training_loss(
       x0: [B, H, W, 1], the scaled target; any number where mask is 0.
       condition: [B, H, W, C].
       mask: [B, H, W, 1], 1 where x0 is known, or None where it is everywhere.
+      amounts: what x0 stands for, in mm; only crps_amounts asks for it.
 
     Returns:
       The mean over known values of the weighted loss, and {"s": [B, 1], "per_example": [B],
       "known": share of known values} beside it; per_example is unweighted.
     """
     s, eps = draw_noise(key, config, schedule, x0)
-    return loss_at(network, config, x0, condition, s, eps, mask)
+    return loss_at(network, config, x0, condition, s, eps, mask, amounts)
 
 
 def loss_at(
@@ -109,6 +113,7 @@ def loss_at(
     s: Array,
     eps: Array,
     mask: Array | None = None,
+    amounts: Amounts | None = None,
 ) -> tuple[Array, dict[str, Array]]:
     """`training_loss` at given levels s [B, 1] and noise eps, as `draw_noise` gives them.
 
@@ -123,7 +128,12 @@ def loss_at(
         members = generate(network, jnp.repeat(condition, 2, 0), noise, config.prediction)
         first, second = jnp.moveaxis(members.reshape(-1, 2, *x0.shape[1:]), 1, 0)
         mask = jnp.ones_like(x0) if mask is None else mask
-        total = fair_crps_of_two(first, second, x0, mask)
+        total = fair_crps_of_two(first, second, x0, mask, config.crps_increments)
+        if config.crps_amounts:
+            if amounts is None:
+                raise ValueError("crps_amounts scores rain in mm: give amounts, from x0 to mm")
+            in_mm = (amounts(jnp.where(mask > 0, field, 0)) for field in (first, second, x0))
+            total += config.crps_amounts * fair_crps_of_two(*in_mm, mask, config.crps_increments)
         return _mean(total, jnp.ones_like(s), jnp.zeros_like(s), mask)
     level = s[:, :, None, None]  # [B, 1, 1, 1]
     x = q_sample(x0, level, eps)

@@ -18,6 +18,7 @@ Upsampling = Literal["nearest", "bicubic"]
 SAMPLER_NAMES = ("ddpm", "ddim", "dpmpp_2m", "heun")  # `jaxrain.diffusion.samplers` has them
 
 Positive = Annotated[int, Field(ge=1)]
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -85,6 +86,10 @@ class DiffusionConfig:
         which l2 makes the mean of what can be and l1 the median; crps: a member at once, from
         pure noise, two of them scored by `jaxrain.diffusion.one_step`. Levels and weighting are
         not heeded by the last two.
+      crps_increments: with crps, weight of the differences between neighbouring points and blocks
+        beside points and blocks themselves: members as rough as truth is.
+      crps_amounts: with crps, weight per mm of the same score of rain in mm, beside that of the
+        scaled target, in which heavy rain counts little.
       noise_levels: levels drawn in training: continuous (uniform t, then s uniform within its
         step; Chen et al. 2020, arXiv:2009.00713) or lognormal (ln sigma normal; EDM).
       p_mean: mean of ln(sigma) for lognormal, sigma relative to the scaled target.
@@ -100,6 +105,8 @@ class DiffusionConfig:
     prediction: Prediction = "eps"
     loss: Literal["l1", "l2"] = "l2"
     objective: Literal["denoising", "regression", "crps"] = "denoising"
+    crps_increments: Weight = 0.0
+    crps_amounts: Weight = 0.0
     noise_levels: Literal["continuous", "lognormal"] = "continuous"
     p_mean: float = -1.2
     p_std: Annotated[float, Field(gt=0)] = 1.2

@@ -43,7 +43,7 @@ def training_batches(
 
     Args:
       store: finished.
-      config: patch, wet_fraction, augment, max_missing, interpolations, encodings.
+      config: patch, wet_fraction, augmentation, max_missing, interpolations, encodings.
       batch_size: examples of all hosts together.
       seed: of the order and the places, 0..2**32-1.
       start_step: batch to begin with.
@@ -120,7 +120,12 @@ class _Plan:
         )
         known = {"fine": fine, "coarse": coarse, "weights_y": weights_y, "weights_x": weights_x}
         known |= self._beside(area, hour, (y, x))
-        return turned(known, int(rng.integers(COUNT))) if self.config.augment else known
+        if self.config.augment:
+            known = turned(known, int(rng.integers(COUNT)))
+        if (most := self.config.augment_amounts) > 1:
+            factor = np.float32(most ** rng.uniform(-1, 1))
+            known |= {key: known[key] * factor for key in ("fine", "coarse")}
+        return known
 
     def _beside(self, area: Area, hour: int, place: tuple[int, int]) -> Batch:
         """What is known beside the weather, under the keys of a batch; nothing by default."""

@@ -139,6 +139,28 @@ def test_augmented_each_patch_is_a_symmetry_of_the_plain_one(world):
     _assert_same(batch, again)
 
 
+def test_amounts_are_multiplied_alike_on_both_sides_within_the_factor(world):
+    world.write_fine("a.nc", hours(3, 20))
+    config = world.config(coarse=[], coarsen=5, variables=["tp"], levels=[])
+    prepare(config, say=lambda line: None)
+    store = open_store(config.store)
+    keys = {"batch_size": 20, "seed": 3}
+    plain = next(training_batches(store, config, **keys))
+    multiplied = dataclasses.replace(config, augment_amounts=2)
+    batch = next(training_batches(store, multiplied, **keys))
+    factors = np.nanmax(batch["fine"], (1, 2)) / np.nanmax(plain["fine"], (1, 2))
+    assert factors.min() >= 0.5
+    assert factors.max() <= 2
+    assert factors.max() / factors.min() > 2
+    for key in ("fine", "coarse"):
+        shape = (-1,) + (1,) * (plain[key].ndim - 1)
+        np.testing.assert_allclose(batch[key], plain[key] * factors.reshape(shape), rtol=1e-5)
+    for key in ("weights_y", "weights_x"):
+        np.testing.assert_array_equal(batch[key], plain[key])
+    (again,) = _take(training_batches(store, multiplied, **keys), 1)
+    _assert_same(batch, again)
+
+
 def _examples(batch):
     return [
         {key: values[row] for key, values in batch.items()} for row in range(len(batch["fine"]))

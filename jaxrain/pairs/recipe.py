@@ -200,6 +200,9 @@ class DataConfig:
       wet_fraction: share of patches that are drawn where it rains, 0..1.
       augment: turns and mirrors each training patch by one of the eight symmetries of the square,
         drawn by lot; only where no predictor has a direction.
+      augment_amounts: multiplies the rain of each training patch, fine and coarse, by a factor
+        drawn by lot between its inverse and it, evenly in the logarithm; 1: not. Only where rain
+        is the only predictor.
       max_missing: largest share of missing points in a patch, 0..1.
       windows: fixed test windows; empty scores whole areas.
     """
@@ -232,6 +235,7 @@ class DataConfig:
     patch: int = Field(default=128, ge=8)
     wet_fraction: float = Field(default=0.0, ge=0, le=1)
     augment: bool = False
+    augment_amounts: float = Field(default=1.0, ge=1, allow_inf_nan=False)
     max_missing: float = Field(default=0.3, ge=0, lt=1)
     windows: list[Window] = field(default_factory=list)
 
@@ -266,6 +270,11 @@ class DataConfig:
             raise ValueError(
                 f"augment=true turns and mirrors patches, and {', '.join(directed)} would not turn "
                 "with them: set augment=false"
+            )
+        if self.augment_amounts > 1 and self.variables != ["tp"]:
+            raise ValueError(
+                f"augment_amounts={self.augment_amounts} multiplies rain, with which others of "
+                f"variables={self.variables} would not change: set augment_amounts=1"
             )
         repeatable = {
             **{key: getattr(self, key) for key in ("variables", "levels", "interpolations")},

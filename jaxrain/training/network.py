@@ -11,9 +11,9 @@ from flax import nnx
 from jaxrain.diffusion.process import DiffusionConfig, draw_noise, loss_at, regress
 from jaxrain.diffusion.schedules import make_schedule
 from jaxrain.diffusion.unet import UNet, UNetConfig
-from jaxrain.pairs.conditioning import assemble
+from jaxrain.pairs.conditioning import Example, assemble
 from jaxrain.pairs.recipe import DataConfig
-from jaxrain.pairs.scaling import Scaling
+from jaxrain.pairs.scaling import Scaling, decode_target
 from jaxrain.pairs.surroundings import condition_channels
 from jaxrain.training.gradients import Batch, Draw, LossFn, Params
 
@@ -105,10 +105,17 @@ def make_loss(
             drawn["s"],
             drawn["eps"],
             example.mask,
+            partial(_amounts, scaling, example, regression is not None),
         )
         return loss, {"known": aux["known"]}
 
     return loss_fn
+
+
+def _amounts(scaling: Scaling, example: Example, remainder: bool, x0: jax.Array) -> jax.Array:
+    """Rain that x0 [B, P, Q, 1] stands for, mm; x0 may be what a regression leaves."""
+    whole = x0 + example.condition[..., -1:] if remainder else x0
+    return decode_target(scaling, whole, example.coarse_rain_mm)
 
 
 def make_draw(diffusion: DiffusionConfig) -> Draw:

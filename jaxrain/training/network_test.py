@@ -2,6 +2,7 @@ import dataclasses
 import os
 import subprocess
 import sys
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,7 @@ import pytest
 from jaxrain.diffusion.process import DiffusionConfig
 from jaxrain.diffusion.unet import UNetConfig
 from jaxrain.pairs.recipe import DataConfig
-from jaxrain.pairs.scaling import Scaling
+from jaxrain.pairs.scaling import Scaling, decode_target
 from jaxrain.training.network import define_network, make_loss
 from jaxrain.training.settings import TrainConfig
 from jaxrain.training.state import create_state, make_train_step
@@ -104,6 +105,28 @@ def test_a_network_that_says_nothing_has_the_variance_of_its_target_as_loss(pred
         np.testing.assert_allclose(loss, 1.0, atol=0.1)
     else:
         assert 0.2 < loss < 0.8  # mean of s^2 over the cosine schedule is a half
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_crps_of_amounts_sees_the_rain_that_members_stand_for(left):
+    def says(value, weights, x, s, key=None):
+        return value + 0.0 * x[..., :1]
+
+    # In all, a member is x0 = 0.7 everywhere: by itself, or on top of what a regression expects.
+    network = partial(says, 0.3 if left else 0.7)
+    regression = partial(says, 0.4) if left else None
+    batch = example_batch(2)
+    batch["fine"][:] = 6.0  # equal members: blocks of even fields are as far off as points
+
+    def loss(**settings):
+        config = DiffusionConfig(objective="crps", prediction="x0", **settings)
+        loss_fn = make_loss(network, config, SCALING, regression)
+        return float(loss_fn({}, batch, jax.random.key(0))[0])
+
+    batch["coarse"][:, 1] = 2.0
+    rain = decode_target(SCALING, jnp.float32(0.7), jnp.float32(2.0))
+    found = loss(crps_amounts=0.5) - loss()
+    assert found == pytest.approx(0.5 * abs(float(rain) - 6.0), rel=1e-4)
 
 
 def test_what_is_missing_moves_no_weight():
