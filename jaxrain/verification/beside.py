@@ -35,19 +35,22 @@ def forecasts_beside(forecast: Forecast, words: Sequence[str]) -> Iterator[dict[
         or points.
     """
     found: dict[str, Baseline] = {}
+    taken = {*_TAKEN}
+    if any(case.has_regression for case in forecast.cases):
+        taken.add("regression")  # the run's own, of `jaxrain.verification.baselines`
     with ExitStack() as stack:
         for word in words:
-            name, path = _parse(word, found)
+            name, path = _parse(word, taken | found.keys())
             other = stack.enter_context(open_forecast(path, with_coarse=False))
             found[name] = _beside(forecast, other)
         yield found
 
 
-def _parse(word: str, taken: dict[str, Baseline]) -> tuple[str, str]:
+def _parse(word: str, taken: set[str]) -> tuple[str, str]:
     name, equals, path = word.partition("=")
     if not (equals and path and re.fullmatch(r"[A-Za-z][\w.+-]*", name)):
         raise InputError(f"--beside {word}: expected NAME=FILE.nc, as in unet=runs/unet/test.nc")
-    if name in _TAKEN or name in taken:
+    if name in taken:
         raise InputError(f"--beside {word}: the name '{name}' is taken; choose another")
     return name, path
 

@@ -75,6 +75,22 @@ def test_what_does_not_fit_is_one_line(folder):
                 pass
 
 
+def test_the_runs_own_regression_keeps_its_name(folder):
+    path = folder / "two_stages.nc"
+    with xr.open_dataset(folder / "OUT.nc") as dataset:
+        expected = dataset["precipitation"].mean("member")
+        dataset.assign(regression_precipitation=expected).to_netcdf(path)
+    words = [f"regression={folder / 'OUT.nc'}"]
+    with open_forecast(folder / "OUT.nc") as plain, forecasts_beside(plain, words) as beside:
+        assert set(beside) == {"regression"}
+    with (
+        open_forecast(path) as forecast,
+        pytest.raises(InputError, match="'regression' is taken"),
+        forecasts_beside(forecast, words),
+    ):
+        pass
+
+
 def test_truth_from_files_keeps_the_stores_baselines_and_tells_what_it_lacks(folder):
     with open_forecast(folder / "OUT.nc") as forecast:
         truth = truth_from_files(forecast, [fine_file(folder / "truth.nc", folder)])
