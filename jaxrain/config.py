@@ -217,7 +217,8 @@ def _explain(error: ValidationError) -> str:
     findings.sort(key=lambda finding: finding["type"] != "unexpected_keyword_argument")
     first = findings[0]
     more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
-    return _explain_one(first) + more
+    # A key or value of a damaged file may break the line.
+    return " ".join(_explain_one(first).split()) + more
 
 
 def _explain_one(finding: ErrorDetails) -> str:

@@ -97,6 +97,17 @@ def test_a_file_that_is_no_config_is_named(tmp_path, text, says):
     assert "c.yaml" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "text", ['train: {"a\\nb": 1}', 'data: {splits: {train: [{period: "2019\\n21"}]}}']
+)
+def test_a_broken_line_in_a_file_stays_one_line_in_what_is_said(tmp_path, text):
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError) as refused:
+        load_config(path)
+    assert len(str(refused.value).splitlines()) == 1
+
+
 def test_no_object_is_made_from_a_file(tmp_path):
     (tmp_path / "c.yaml").write_text("train: !!python/object/apply:os.getcwd []\n")
     with pytest.raises(InputError, match="not YAML"):

@@ -5,6 +5,7 @@ A flipped bit rarely makes a valid file with a mad value in it; these do.
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,9 @@ def spoil(content: bytes, rng: np.random.Generator) -> tuple[bytes, str]:
     if kinds == 1 and (tree := _parsed(content)) is not None:
         for _ in range(rng.integers(1, 4)):
             _replace(tree, rng)
-        return json.dumps(tree).encode("utf-8", "surrogatepass"), "json values"
+        with suppress(ValueError):  # a piece put into itself is no text: lines then
+            return json.dumps(tree).encode("utf-8", "surrogatepass"), "json values"
+        return _lines(content, rng), "lines"
     if kinds == 2:
         return _lines(content, rng), "lines"
     for _ in range(rng.integers(1, 4)):
