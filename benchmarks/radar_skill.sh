@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes README's table of what was tried on real rain: about an hour and a half on two quiet cores.
+# Makes README's table of what was tried on real rain: about two hours on two quiet cores.
 #
 #     benchmarks/radar_skill.sh PATH    # PATH: the folder that configs/radar.yaml's data.root names
 set -euo pipefail
@@ -10,7 +10,7 @@ jaxrain prepare --config radar "data.root=$1"
 jaxrain train "${config[@]}" train.steps=7500 train.ema_decay=0.999 train.run=runs/denoiser
 for loss in l2 l1; do
   jaxrain train "${config[@]}" diffusion.objective=regression diffusion.loss=$loss \
-    train.steps=1100 train.ema_decay=0.995 train.run=runs/regression_$loss
+    diffusion.prediction=x0 train.steps=1100 train.ema_decay=0.995 train.run=runs/regression_$loss
   jaxrain sample runs/regression_$loss --output runs/regression_$loss.nc --split test
 done
 jaxrain train "${config[@]}" diffusion.objective=crps train.start_from=runs/denoiser \
@@ -18,15 +18,23 @@ jaxrain train "${config[@]}" diffusion.objective=crps train.start_from=runs/deno
 jaxrain train "${config[@]}" diffusion.objective=crps train.start_from=runs/one_step_short \
   train.steps=1300 train.learning_rate=5e-4 train.ema_decay=0.995 train.run=runs/one_step
 
+jaxrain train "${config[@]}" diffusion.objective=crps diffusion.prediction=x0 \
+  diffusion.crps_increments=1 diffusion.crps_amounts=1 data.augment_amounts=2 \
+  train.start_from=runs/regression_l2 train.steps=4500 train.learning_rate=5e-4 \
+  train.ema_decay=0.998 train.run=runs/one_step_amounts
+
 for held in off hard; do
+  jaxrain sample runs/one_step_amounts --output runs/one_step_amounts_$held.nc --members 16 \
+    --consistency $held
   jaxrain sample runs/denoiser --output runs/denoiser_$held.nc --members 16 --steps 8 \
     --consistency $held
   jaxrain sample runs/one_step_short --output runs/one_step_short_$held.nc --members 16 \
     --consistency $held
   jaxrain sample runs/one_step --output runs/one_step_$held.nc --members 16 --consistency $held
 done
-jaxrain verify runs/one_step_hard.nc --report runs/radar_skill --beside \
+jaxrain verify runs/one_step_amounts_hard.nc --report runs/radar_skill --beside \
   regression_l2=runs/regression_l2.nc regression_l1=runs/regression_l1.nc \
   denoiser=runs/denoiser_off.nc denoiser_hard=runs/denoiser_hard.nc \
   one_step_short=runs/one_step_short_off.nc one_step_short_hard=runs/one_step_short_hard.nc \
-  one_step=runs/one_step_off.nc
+  one_step=runs/one_step_off.nc one_step_hard=runs/one_step_hard.nc \
+  one_step_amounts=runs/one_step_amounts_off.nc

@@ -3,9 +3,9 @@
 A flipped bit rarely makes a valid file with a mad value in it; these do.
 """
 
+import copy
 import json
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -40,9 +40,7 @@ def spoil(content: bytes, rng: np.random.Generator) -> tuple[bytes, str]:
     if kinds == 1 and (tree := _parsed(content)) is not None:
         for _ in range(rng.integers(1, 4)):
             _replace(tree, rng)
-        with suppress(ValueError):  # a piece put into itself is no text: lines then
-            return json.dumps(tree).encode("utf-8", "surrogatepass"), "json values"
-        return _lines(content, rng), "lines"
+        return json.dumps(tree).encode("utf-8", "surrogatepass"), "json values"
     if kinds == 2:
         return _lines(content, rng), "lines"
     for _ in range(rng.integers(1, 4)):
@@ -87,7 +85,8 @@ def _replace(tree: Any, rng: np.random.Generator) -> None:
     elif isinstance(inside, dict) and rng.random() < 0.15:
         inside[str(_VALUES[rng.integers(len(_VALUES))])[:300]] = inside.pop(key)
     else:
-        inside[key] = _VALUES[rng.integers(len(_VALUES))]
+        # A copy, for the next damage may be to it.
+        inside[key] = copy.deepcopy(_VALUES[rng.integers(len(_VALUES))])
 
 
 def _places(tree: Any, depth: int = 0) -> Iterator[tuple[Any, Any, int]]:

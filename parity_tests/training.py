@@ -93,7 +93,10 @@ class JaxTraining:
 
         def loss(params: Any, batch: dict[str, jax.Array], key: jax.Array) -> Any:
             network = nnx.merge(graph, params)
-            value, _ = loss_at(lambda x, s: network(x, s), diffusion, **batch)
+            x0, condition, s, eps, mask = (
+                batch[name] for name in ("x0", "condition", "s", "eps", "mask")
+            )
+            value, _ = loss_at(network, diffusion, x0, condition, s, eps, mask)
             return value, {}
 
         self.loss = loss

@@ -132,8 +132,9 @@ def loss_at(
         if config.crps_amounts:
             if amounts is None:
                 raise ValueError("crps_amounts scores rain in mm: give amounts, from x0 to mm")
-            in_mm = (amounts(jnp.where(mask > 0, field, 0)) for field in (first, second, x0))
-            total += config.crps_amounts * fair_crps_of_two(*in_mm, mask, config.crps_increments)
+            a, b, y = (amounts(jnp.where(mask > 0, field, 0)) for field in (first, second, x0))
+            of_mm = fair_crps_of_two(a, b, y, mask, config.crps_increments)
+            total += config.crps_amounts * of_mm
         return _mean(total, jnp.ones_like(s), jnp.zeros_like(s), mask)
     level = s[:, :, None, None]  # [B, 1, 1, 1]
     x = q_sample(x0, level, eps)
