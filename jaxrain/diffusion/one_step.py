@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import jax.numpy as jnp
 from jax import Array
+from jax.lax import slice_in_dim
 
 # Sides of the blocks whose means are scored, in points; each counts alike.
 SCALES = (1, 4, 16)
@@ -62,7 +63,7 @@ def fair_crps_of_two(
         whole = counts == side * side
         for axis in (1, 2):
             steps = (jnp.diff(mean, axis=axis) for mean in means)
-            both = _all_but(whole, axis, last=True) & _all_but(whole, axis, last=False)
+            both = slice_in_dim(whole, 0, -1, axis=axis) & slice_in_dim(whole, 1, None, axis=axis)
             points = jnp.sum(jnp.where(both, _score(*steps), 0), (1, 2)) * (side * side)
             total += increments * points / (2 * len(INCREMENTS))
     return total
@@ -70,13 +71,6 @@ def fair_crps_of_two(
 
 def _score(a: Array, b: Array, y: Array) -> Array:
     return (jnp.abs(a - y) + jnp.abs(b - y) - jnp.abs(a - b)) / 2
-
-
-def _all_but(field: Array, axis: int, last: bool) -> Array:
-    """The field without its last or first row (axis 1) or column (axis 2)."""
-    end = field.shape[axis]
-    start, stop = (0, end - 1) if last else (1, end)
-    return field[:, start:stop] if axis == 1 else field[:, :, start:stop]
 
 
 def _block_means(
