@@ -53,6 +53,35 @@ def config_file(tmp_path_factory):
     return root / "c.yaml"
 
 
+@pytest.fixture(scope="session")
+def untrained():
+    """untrained(config, folder, weights) makes the store and a run as trained ones are kept.
+
+    weights(init), of a seed to the network's weights, gives them; by default as training begins.
+    """
+    import jax
+
+    from jaxrain.config import save_config
+    from jaxrain.pairs.build import prepare
+    from jaxrain.pairs.store import open_store, save_grids, save_json
+    from jaxrain.training.checkpoint import open_checkpoints
+    from jaxrain.training.network import define_network
+    from jaxrain.training.state import create_state
+
+    def make(config, folder, weights=lambda init: init(0)):
+        store = open_store(prepare(config.data, say=lambda line: None))
+        save_config(config, folder / "config.yaml")
+        save_json(folder / "manifest.json", store.manifest)
+        save_grids(folder / "grids", store.areas)
+        init, _ = define_network(config.model, config.data, len(store.channels))
+        state = create_state(config.train, jax.device_put(weights(init)))
+        with open_checkpoints(folder) as checkpoints:
+            checkpoints.save(state, {"next_batch": 0})
+        return folder
+
+    return make
+
+
 @pytest.fixture
 def undrawn(monkeypatch):
     """Reports get empty pictures: drawing takes longer than all else in a small store."""

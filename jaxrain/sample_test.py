@@ -14,17 +14,13 @@ import xarray as xr
 
 import jaxrain
 from jaxrain import sample
-from jaxrain.config import load_config, save_config
+from jaxrain.config import load_config
 from jaxrain.downscaler import load
 from jaxrain.ensembles import parts
 from jaxrain.ensembles.drawing import Item
 from jaxrain.errors import InputError
-from jaxrain.pairs.build import prepare
 from jaxrain.pairs.cases import cases
-from jaxrain.pairs.store import open_store, save_grids, save_json
-from jaxrain.training.checkpoint import open_checkpoints
-from jaxrain.training.network import define_network
-from jaxrain.training.state import create_state
+from jaxrain.pairs.store import open_store
 from jaxrain.verification.forecast import open_forecast
 from jaxrain.weather.cf import write_netcdf
 
@@ -61,25 +57,19 @@ def fine_rain(shape=(40, 56)):
 
 
 @pytest.fixture(scope="session")
-def run(tmp_path_factory):
+def run(tmp_path_factory, untrained):
     """A run that was never trained: every step of `sample` works on it, and quickly."""
     root = tmp_path_factory.mktemp("sample")
     write_netcdf(fine_rain(), root / "rain.nc")
     (root / "config.yaml").write_text(CONFIG.format(root=root))
-    config = load_config(root / "config.yaml")
-    store = open_store(prepare(config.data, say=lambda _: None))
-    folder = root / "run"
-    save_config(config, folder / "config.yaml")
-    save_json(folder / "manifest.json", store.manifest)
-    save_grids(folder / "grids", store.areas)
-    init, _ = define_network(config.model, config.data, len(store.channels))
     rng = np.random.default_rng(1)
-    weights = jax.tree.map(
-        lambda leaf: rng.normal(0, 0.1, leaf.shape).astype(np.float32), jax.eval_shape(init, 0)
-    )
-    with open_checkpoints(folder) as checkpoints:
-        checkpoints.save(create_state(config.train, jax.device_put(weights)), {})
-    return folder
+
+    def weights(init):
+        return jax.tree.map(
+            lambda leaf: rng.normal(0, 0.1, leaf.shape).astype(np.float32), jax.eval_shape(init, 0)
+        )
+
+    return untrained(load_config(root / "config.yaml"), root / "run", weights)
 
 
 @pytest.fixture(scope="session")

@@ -5,12 +5,7 @@ import pytest
 import xarray as xr
 
 from jaxrain import sample, tune
-from jaxrain.config import load_config, save_config
-from jaxrain.pairs.build import prepare
-from jaxrain.pairs.store import open_store, save_grids, save_json
-from jaxrain.training.checkpoint import open_checkpoints
-from jaxrain.training.network import define_network
-from jaxrain.training.state import create_state
+from jaxrain.config import load_config
 from jaxrain.tune import Trial, pareto, recommended
 from jaxrain.weather.cf import write_netcdf
 
@@ -48,7 +43,7 @@ def test_the_front_holds_what_none_beats():
 
 
 @pytest.fixture
-def make_run(tmp_path):
+def make_run(tmp_path, untrained):
     """A run that was never trained."""
 
     def make(validation):
@@ -59,16 +54,7 @@ def make_run(tmp_path):
         coordinates = dict(zip(dims, (hours.astype("datetime64[ns]"), *axes), strict=True))
         write_netcdf(xr.Dataset({"rain": (dims, rain)}, coordinates), tmp_path / "rain.nc")
         (tmp_path / "c.yaml").write_text(CONFIG.format(root=tmp_path, validation=validation))
-        config = load_config(tmp_path / "c.yaml")
-        store = open_store(prepare(config.data, say=lambda _: None))
-        folder = tmp_path / "run"
-        save_config(config, folder / "config.yaml")
-        save_json(folder / "manifest.json", store.manifest)
-        save_grids(folder / "grids", store.areas)
-        init, _ = define_network(config.model, config.data, len(store.channels))
-        with open_checkpoints(folder) as checkpoints:
-            checkpoints.save(create_state(config.train, init(0)), {"next_batch": 0})
-        return folder
+        return untrained(load_config(tmp_path / "c.yaml"), tmp_path / "run")
 
     return make
 

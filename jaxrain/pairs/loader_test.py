@@ -119,10 +119,7 @@ def test_epochs_and_seeds_differ(filled):
 
 
 def test_augmented_each_patch_is_a_symmetry_of_the_plain_one(world):
-    world.write_fine("a.nc", hours(3, 20))
-    config = world.config(coarse=[], coarsen=5, variables=["tp"], levels=[])
-    prepare(config, say=lambda line: None)
-    store = open_store(config.store)
+    store, config = _of_rain_alone(world)
     keys = {"batch_size": 20, "seed": 3}
     plain = next(training_batches(store, config, **keys))["fine"]
     augmented = dataclasses.replace(config, augment=True)
@@ -140,10 +137,7 @@ def test_augmented_each_patch_is_a_symmetry_of_the_plain_one(world):
 
 
 def test_amounts_are_multiplied_alike_on_both_sides_within_the_factor(world):
-    world.write_fine("a.nc", hours(3, 20))
-    config = world.config(coarse=[], coarsen=5, variables=["tp"], levels=[])
-    prepare(config, say=lambda line: None)
-    store = open_store(config.store)
+    store, config = _of_rain_alone(world)
     keys = {"batch_size": 20, "seed": 3}
     plain = next(training_batches(store, config, **keys))
     multiplied = dataclasses.replace(config, augment_amounts=2)
@@ -159,6 +153,13 @@ def test_amounts_are_multiplied_alike_on_both_sides_within_the_factor(world):
         np.testing.assert_array_equal(batch[key], plain[key])
     (again,) = _take(training_batches(store, multiplied, **keys), 1)
     _assert_same(batch, again)
+
+
+def _of_rain_alone(world):
+    world.write_fine("a.nc", hours(3, 20))
+    config = world.config(coarse=[], coarsen=5, variables=["tp"], levels=[])
+    prepare(config, say=lambda line: None)
+    return open_store(config.store), config
 
 
 def _examples(batch):
