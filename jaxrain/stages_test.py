@@ -108,13 +108,14 @@ def test_a_regression_gives_one_field_whatever_is_asked(regression, capsys):
 def test_beside_an_ensemble_its_crps_is_its_error(regression, both):
     (file, dataset), (ensemble, _) = drawn(regression), drawn(both)
     report = both.parent / "report"
-    words = ["--beside", f"regression={file}", "--report", str(report)]
+    words = ["--beside", f"alone={file}", "--report", str(report)]
     assert verify.main([str(ensemble), *words]) == 0
     scores = json.loads((report / "scores.json").read_text())
     with xr.open_dataset(regression.parent.parent / "rain.nc") as truth:
         error = np.abs(dataset["precipitation"].squeeze().values - truth["rain"][5].values).mean()
-    found = scores["baselines"]["regression"]["crps_mm"]["value"]
+    found = scores["baselines"]["alone"]["crps_mm"]["value"]
     assert found == pytest.approx(float(error), rel=1e-5)
+    assert scores["baselines"]["regression"]["crps_mm"]["value"] != found
 
 
 def coarse(dataset):
