@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +8,7 @@ import numpy as np
 
 from jaxrain.training.mesh import create_mesh, put_batch, put_state
 from jaxrain.training.settings import TrainConfig
-from jaxrain.training.state import create_state, make_train_step
+from jaxrain.training.state import compiler_options, create_state, make_train_step
 
 CONFIG = TrainConfig(batch_size=16, clip_norm=None)
 KEY, RATE = jax.random.key(1), np.float32(0.05)
@@ -99,3 +100,13 @@ for a, b in zip(jax.tree.leaves((one, one_metrics)), jax.tree.leaves((eight, eig
 
 def test_eight_devices_learn_what_one_learns():
     subprocess.run([sys.executable, "-c", EIGHT_AGAINST_ONE, __file__], check=True, timeout=120)
+
+
+def test_gpus_that_share_a_step_send_while_they_compute():
+    gpus = SimpleNamespace(size=2, devices=np.array([SimpleNamespace(platform="gpu")] * 2))
+    asked = compiler_options(gpus)
+    assert asked == {"xla_gpu_enable_latency_hiding_scheduler": True}
+    # This XLA knows the option: it refuses others.
+    assert jax.jit(lambda x: x + 1, compiler_options=asked)(1) == 2
+    assert compiler_options(SimpleNamespace(size=1, devices=gpus.devices[:1])) == {}
+    assert compiler_options(create_mesh(1)) == {}
