@@ -44,13 +44,20 @@ class System:
 
 
 _TORCH = ("torch", "model")
-_OTHERS = "benchmarks.other_networks"  # in a checkout alone
 SYSTEMS = (
     System("jaxrain", "jit", "jaxrain.speed.jax_worker"),
     System("torch", "eager_nchw", "model.bench_worker", _TORCH),
     System("torch", "channels_last", "model.bench_worker", _TORCH),
     System("torch", "compile", "model.bench_worker", _TORCH, quick=False, peaks=False),
-    System("diffusers", "unet2d", _OTHERS, (*_TORCH, "benchmarks", "diffusers"), False, False),
+)
+# What a user would pick otherwise; in a checkout alone.
+OTHERS = tuple(
+    System(name, mode, "benchmarks.other_networks", (*_TORCH, "benchmarks", package), False, False)
+    for name, mode, package in (
+        ("diffusers", "unet2d", "diffusers"),
+        ("lucidrains", "unet", "denoising_diffusion_pytorch"),
+        ("physicsnemo", "song_unet", "physicsnemo"),
+    )
 )
 
 
@@ -65,6 +72,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--run", metavar="RUN", help="a run whose members are timed too")
     parser.add_argument("--json", default="bench.json", metavar="FILE", help="what was measured")
     parser.add_argument("--repeats", type=int, default=7, metavar="N", help="(default: 7)")
+    parser.add_argument(
+        "--precision",
+        choices=["float32", "bfloat16"],
+        default="float32",
+        help="of the networks' arithmetic; PyTorch's by autocast (default: float32)",
+    )
+    parser.add_argument("--batch", type=int, metavar="N", help="instead of the networks' own")
     parser.add_argument("--network", help=argparse.SUPPRESS)
     return run_command(_bench, parser, argv)
 
@@ -73,30 +87,30 @@ def _bench(arguments: argparse.Namespace) -> None:
     path = Path(arguments.json)
     if arguments.repeats < 1:
         raise InputError(f"--repeats {arguments.repeats}: expected at least 1; 7 is the default")
+    if arguments.batch is not None and arguments.batch < 1:
+        raise InputError(f"--batch {arguments.batch}: expected at least 1; 8 and 2 are the default")
     if not path.parent.is_dir():
         raise InputError(f"--json {path}: its folder does not exist; make it or choose another")
 
     from jaxrain.speed.members import member_jobs
-    from jaxrain.speed.networks import NETWORKS, PASSES, operations, peak_jobs
+    from jaxrain.speed.networks import pass_jobs, peak_jobs
     from jaxrain.speed.rows import table
     from jaxrain.whole import whole_file
 
     of_run = member_jobs(arguments.run) if arguments.run else None
-    systems, notes = present(SYSTEMS, arguments.quick)
+    systems, notes = present((*SYSTEMS, *OTHERS), arguments.quick)
     networks = [arguments.network or "small"]
     if not (arguments.quick or arguments.network):
         networks.append("source")
 
-    peaks = [{**job, "network": "-"} for job in peak_jobs()]
+    precision, batch = arguments.precision, arguments.batch
+    peaks = [{**job, "network": "-"} for job in peak_jobs(precision=precision)]
     rows = _rows([s for s in systems if s.peaks], peaks, arguments.repeats, notes)
     for name in networks:
-        jobs = [
-            {**NETWORKS[name], "task": task, "network": name, "operations": operations(name, task)}
-            for task in PASSES
-        ]
+        jobs = pass_jobs(name, precision, batch)
         rows += _rows(systems, jobs, arguments.repeats, notes)
         rows += _compilation(jobs[-1])
-    rows += _loader(rows, networks[0], arguments.repeats, notes)
+    rows += _loader(rows, pass_jobs(networks[0], precision, batch)[-1], arguments.repeats, notes)
     if of_run:
         rows += _rows(systems[:2], of_run.jobs, min(arguments.repeats, 3), notes)
         notes.append(of_run.says(rows))
@@ -138,7 +152,7 @@ def _rows(
                 try:
                     counts[system] = warm_up(worker, job)
                 except WorkerEnded as end:
-                    if system.mode != "compile":  # which needs a C++ compiler and much goodwill
+                    if system == SYSTEMS[0]:  # others may lack memory, compilers or goodwill
                         raise
                     notes.append(f"no row of {system.name} {system.mode}: {end}")
                     del workers[system]
@@ -171,18 +185,17 @@ def _compilation(job: "Row") -> "list[Row]":
     ]
 
 
-def _loader(rows: "Sequence[Row]", network: str, repeats: int, notes: list[str]) -> "list[Row]":
-    """How fast the network's batches are read; a note sets it beside the train step."""
+def _loader(rows: "Sequence[Row]", job: "Row", repeats: int, notes: list[str]) -> "list[Row]":
+    """How fast a train step's batches are read; a note sets it beside the step."""
     from jaxrain.speed.loading import measure_loader
-    from jaxrain.speed.networks import NETWORKS
     from jaxrain.speed.rows import summary
     from jaxrain.speed.turns import Measured
 
     print("loader ...", file=sys.stderr, flush=True)
-    batch, patch = NETWORKS[network]["batch"], NETWORKS[network]["image_size"]
-    found = measure_loader(batch, patch, repeats)
-    job = {"task": "loader", "network": network, "operations": 0}
-    row = summary(job, ("jaxrain", "grain"), Measured(found.seconds, None, None))
+    network = job["network"]
+    found = measure_loader(job["batch"], job["image_size"], repeats)
+    of_loader = {"task": "loader", "network": network, "operations": 0, "batch": job["batch"]}
+    row = summary(of_loader, ("jaxrain", "grain"), Measured(found.seconds, None, None))
     step = next(
         each["seconds"]
         for each in rows

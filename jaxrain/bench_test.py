@@ -45,7 +45,7 @@ def test_without_pytorch_only_our_own_rows(monkeypatch):
 
 @pytest.mark.slow
 def test_a_tiny_network_end_to_end(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(networks.peak_jobs, "__defaults__", (64, 1024))
+    monkeypatch.setattr(networks.peak_jobs, "__defaults__", (64, 1024, "float32"))
     monkeypatch.setattr(turns, "SECONDS_A_REPETITION", 0.001)
     path = tmp_path / "bench.json"
     words = ["--quick", "--network", "tiny", "--repeats", "2", "--json", str(path)]

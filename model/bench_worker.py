@@ -28,18 +28,35 @@ LAYOUTS = {
 }
 
 
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+class Autocast(nn.Module):
+    """A network whose arithmetic is in bfloat16 where PyTorch finds that safe."""
+
+    def __init__(self, network: nn.Module, device: torch.device):
+        super().__init__()
+        self.network, self.device = network, device
+
+    def forward(self, x: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
+        """x [B, C, H, W], s [B, 1] -> [B, 1, H, W] in float32."""
+        with torch.autocast(self.device.type, torch.bfloat16):
+            return self.network(x, s).float()
+
+
 def make_step(job: dict[str, Any], device: torch.device) -> Callable[[], Any]:
     """The step that a job asks for, with random inputs already on the device.
 
     Args:
       job: `task` (gemm, copy, forward, train_step, sampling_step or member); for gemm and copy
         `size`; for the others `model` (fields of UNetConfig), `in_channels`, `image_size`, `batch`
-        and `mode` (a key of LAYOUTS); for member also `source_steps`.
+        and `mode` (a key of LAYOUTS); for member also `source_steps`. `precision`, a key of DTYPES,
+        is float32 where it is not given.
       device: where all of it lies.
     """
     torch.manual_seed(0)
     if job["task"] == "gemm":
-        a = torch.randn(job["size"], job["size"], device=device)
+        a = torch.randn(job["size"], job["size"], device=device, dtype=DTYPES[job["precision"]])
         return lambda: a @ a
 
     if job["task"] == "copy":
@@ -61,6 +78,8 @@ def step_of(network: nn.Module, job: dict[str, Any], device: torch.device) -> Ca
     """The step of a task for any network(x [B, C, H, W], s [B, 1]); job as in `make_step`."""
     layout = LAYOUTS[job["mode"]]
     batch, edge = job["batch"], job["image_size"]
+    if job.get("precision") == "bfloat16":
+        network = Autocast(network, device)
     process = GaussianDiffusion(network, make_betas("cosine", 2000)).to(device)
     process.to(memory_format=layout)  # type: ignore[call-overload]
     condition, x = (

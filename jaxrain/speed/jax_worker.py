@@ -38,11 +38,12 @@ def make_step(job: dict[str, Any]) -> Step:
     Args:
       job: `task` (gemm, copy, forward, train_step, sampling_step or member); for gemm and copy
         `size`; for member `run`, `sampler`, `steps`, `members`; for the others `model` (fields of
-        UNetConfig), `in_channels`, `image_size`, `batch`.
+        UNetConfig), `in_channels`, `image_size`, `batch`. All but copy and member have `precision`,
+        float32 or bfloat16.
     """
     draw = np.random.default_rng(0).standard_normal
     if job["task"] == "gemm":
-        a = jnp.asarray(draw((job["size"],) * 2), jnp.float32)
+        a = jnp.asarray(draw((job["size"],) * 2), job["precision"])
         multiply = jax.jit(lambda a: a @ a)
         return lambda: multiply(a)
     if job["task"] == "copy":
@@ -56,7 +57,10 @@ def make_step(job: dict[str, Any]) -> Step:
     schedule = make_schedule(diffusion.schedule, diffusion.steps, diffusion.start, diffusion.end)
     predictors, edge = job["in_channels"] - 1, job["image_size"]
     init, apply = define_network(
-        UNetConfig(**job["model"]), DataConfig(patch=edge), channels=predictors
+        UNetConfig(**job["model"]),
+        DataConfig(patch=edge),
+        channels=predictors,
+        precision=job["precision"],
     )
     params = init(0)
     shape = (job["batch"], edge, edge)

@@ -1,12 +1,11 @@
 """What is timed: three networks, and what one step of a task counts."""
 
-from typing import Any
-
 from jaxrain.diffusion.operations import forward_operations
 from jaxrain.diffusion.unet import UNetConfig
+from jaxrain.speed.rows import Row
 
 # Fields of UNetConfig, then the sizes of what it is given.
-NETWORKS: dict[str, dict[str, Any]] = {
+NETWORKS: dict[str, Row] = {
     "small": {
         "model": {
             "inner_channel": 32,
@@ -52,16 +51,38 @@ GEMM_SIZE = 2048  # rows and columns
 COPY_SIZE = 2**26  # float32 numbers, 256 MiB: far beyond any cache
 
 
-def operations(name: str, task: str) -> int:
+def pass_jobs(name: str, precision: str = "float32", batch: int | None = None) -> list[Row]:
+    """The jobs of one network, in PASSES' order.
+
+    Args:
+      name: of the network.
+      precision: of its arithmetic, 'float32' or 'bfloat16'; weights stay float32.
+      batch: instead of the network's own.
+    """
+    network = NETWORKS[name] | ({} if batch is None else {"batch": batch})
+    asked = {"network": name, "precision": precision}
+    return [
+        {**network, **asked, "task": task, "operations": operations(network, task)}
+        for task in PASSES
+    ]
+
+
+def operations(network: Row, task: str) -> int:
     """Nominal operations of one step of a task; one yardstick for all systems."""
-    network = NETWORKS[name]
-    sizes = {key: value for key, value in network.items() if key != "model"}
+    sizes = {key: network[key] for key in ("in_channels", "image_size", "batch")}
     return PASSES[task] * forward_operations(UNetConfig(**network["model"]), **sizes)
 
 
-def peak_jobs(gemm_size: int = GEMM_SIZE, copy_size: int = COPY_SIZE) -> list[dict[str, Any]]:
-    """The machine's two limits: a float32 matrix product, and a pass that reads and writes."""
+def peak_jobs(
+    gemm_size: int = GEMM_SIZE, copy_size: int = COPY_SIZE, precision: str = "float32"
+) -> list[Row]:
+    """The machine's two limits: a matrix product, and a pass that reads and writes float32."""
     return [
-        {"task": "gemm", "size": gemm_size, "operations": 2 * gemm_size**3},
+        {
+            "task": "gemm",
+            "size": gemm_size,
+            "precision": precision,
+            "operations": 2 * gemm_size**3,
+        },
         {"task": "copy", "size": copy_size, "operations": 0, "bytes": 8 * copy_size},
     ]

@@ -34,6 +34,8 @@ def summary(job: Row, system: tuple[str, str], measured: Measured) -> Row:
         "high": high,
         "gflops": (measured.operations or job["operations"]) / median / 1e9,
         "peak_memory_mib": measured.peak_memory_mib,
+        "precision": job.get("precision", "float32"),
+        "batch": job.get("batch"),
     }
     return row | ({"gbytes_per_s": job["bytes"] / median / 1e9} if "bytes" in job else {})
 
@@ -84,5 +86,6 @@ def table(rows: Sequence[Row]) -> str:
             "" if memory is None else f"{memory:.0f}",
         ]
         lines.append(f"| {' | '.join(cells)} |")
-    peak = f"\nGEMM peak: {flops:.0f} GFLOP/s (float32)"
+    precision = next(row["precision"] for row in rows if row["task"] == "gemm")
+    peak = f"\nGEMM peak: {flops:.0f} GFLOP/s ({precision})"
     return "\n".join([*lines, peak + (f"; copy peak: {bandwidth:.1f} GB/s" if bandwidth else "")])

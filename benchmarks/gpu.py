@@ -1,0 +1,159 @@
+"""Everything that is claimed of GPUs, on the GPU at hand, in one command of under 8 minutes.
+
+    python benchmarks/gpu.py [--folder gpu_bench] [--minutes 8]
+
+Builds: makes a virtual environment and installs jaxrain with CUDA and PyTorch into it, unless this
+Python has both and sees the GPU. Checks: the fixtures' networks in float32 and bfloat16 against
+their stored float64 outputs. Times, in bfloat16: the source's network at the largest batch whose
+train step fits, then the small one, beside PyTorch in its modes. Installation does not count as
+time; what the time does not allow is named and left out. The folder then holds `report.md` with the
+card's name, and what was measured as JSON. Status 1: a check failed.
+
+Asked for: train step 1.3 times PyTorch's best mode, 45 % of the measured bfloat16 peak on the
+source's network, sampling step 2 times PyTorch's best.
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+BATCHES = (256, 128, 64, 32, 16, 8, 4, 2)
+# Largest error allowed, relative to the largest value. Float32: as `parity_tests.tolerances`.
+# bfloat16 keeps 8 bits of every activation; over some 30 layers a few hundredths remain.
+ALLOWED = {"float32": 1e-4, "bfloat16": 5e-2}
+
+
+def main() -> int:
+    """Builds, then goes on in a Python that has what is needed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--folder", type=Path, default=Path("gpu_bench"))
+    parser.add_argument("--minutes", type=float, default=8, help="after installation")
+    parser.add_argument(
+        "--cpu", action="store_true", help="tries this script without a GPU, in float32"
+    )
+    parser.add_argument("--network", nargs="*", default=["source", "small"], help="of the bench")
+    asked = parser.parse_args()
+    os.chdir(ROOT)
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    if all(importlib.util.find_spec(name) for name in ("jax", "torch", "pytest")) and (
+        asked.cpu or _sees_gpu(sys.executable)
+    ):
+        return _measure(asked)
+    python = asked.folder / "venv" / "bin" / "python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", asked.folder / "venv"], check=True)
+    install = [python, "-m", "pip", "install", "--quiet", "-c", "constraints.txt", "-e"]
+    subprocess.run([*install, ".[cuda,dev]"], check=True)
+    if not _sees_gpu(str(python)):
+        print("JAX sees no GPU; is there one, and does its driver go with CUDA 13?")
+        return 1
+    return subprocess.run([python, *sys.argv]).returncode
+
+
+def _sees_gpu(python: str) -> bool:
+    code = "import jax, sys; sys.exit(jax.default_backend() != 'gpu')"
+    return subprocess.run([python, "-c", code], capture_output=True).returncode == 0
+
+
+def _measure(asked: argparse.Namespace) -> int:
+    """Checks and times; the packages are there."""
+    end = time.monotonic() + 60 * asked.minutes
+    report = [_machine(), "", "| check | error | allowed |", "| --- | --- | --- |"]
+    checks = json.loads(_said([__file__, "check"]))
+    (asked.folder / "checks.json").write_text(json.dumps(checks, indent=1) + "\n")
+    failed = False
+    for name, error in checks.items():
+        allowed = ALLOWED[name.split()[-1]]
+        failed |= not error <= allowed
+        report.append(f"| {name} | {error:.2g} | {allowed:g} |")
+    for network in asked.network:
+        left = end - time.monotonic()
+        precision = "float32" if asked.cpu else "bfloat16"
+        report += ["", *_timed(network, precision, asked.folder, left)]
+    text = "\n".join(report) + "\n"
+    (asked.folder / "report.md").write_text(text)
+    print(text)
+    return int(failed)
+
+
+def _timed(network: str, precision: str, folder: Path, seconds: float) -> list[str]:
+    """The bench's table of a network, or why there is none."""
+    end = time.monotonic() + seconds
+    head = f"{network}, {precision}"
+    words = ["-m", "jaxrain.bench", "--network", network, "--precision", precision]
+    try:
+        if network == "source":
+            batch = _said([__file__, "fits", network], seconds)
+            words, head = [*words, "--batch", batch], f"{head}, batch {batch}"
+        json_file = str(folder / f"{network}.json")
+        table = _said([*words, "--json", json_file], end - time.monotonic())
+    except subprocess.TimeoutExpired:
+        return [f"{head}: not timed, {max(seconds, 0):.0f} s were not enough"]
+    return [head, "", *table.splitlines()]
+
+
+def _said(words: list[str], seconds: float | None = None) -> str:
+    """What Python prints when run with words."""
+    run = subprocess.run(
+        [sys.executable, *words], stdout=subprocess.PIPE, text=True, check=True, timeout=seconds
+    )
+    return run.stdout.strip()
+
+
+def _machine() -> str:
+    code = (
+        "import jax, jaxlib, torch; print(f'{jax.devices()[0].device_kind}, jaxlib "
+        "{jaxlib.__version__}, torch {torch.__version__}')"
+    )
+    return _said(["-c", code])
+
+
+def _check() -> dict[str, float]:
+    """Largest error of each fixture's network on this device against its float64 output."""
+    import jax.numpy as jnp
+    import torch
+
+    from parity_tests.cases import CASES, fixture
+    from parity_tests.frameworks import jax_network, relative_error, run_jax, torch_network
+
+    errors = {}
+    for case in CASES:
+        x, s, exact = (fixture(case, part) for part in ("input", "level", "output"))
+        network = jax_network(case, torch_network(case, torch.float32), jnp.float32)
+        for precision in ALLOWED:
+            network.dtype = jnp.dtype(precision)
+            found = relative_error(run_jax(network, x, s), exact)
+            errors[f"{case.name} {precision}"] = float(found)
+    return errors
+
+
+def _fits(network: str) -> int:
+    """The largest batch of BATCHES at which our train step runs."""
+    from jaxrain.speed.networks import pass_jobs
+    from jaxrain.speed.turns import WorkerEnded, open_worker
+
+    for batch in BATCHES:
+        with open_worker("jaxrain.speed.jax_worker", "jit") as worker:
+            worker.start(pass_jobs(network, "bfloat16", batch)[-1])
+            try:
+                worker.run(1)
+            except WorkerEnded:
+                continue
+            return batch
+    raise SystemExit(f"{network}: no batch fits")
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["check"]:
+            print(json.dumps(_check()))
+        case ["fits", network]:
+            print(_fits(network))
+        case _:
+            sys.exit(main())
