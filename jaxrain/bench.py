@@ -33,6 +33,7 @@ class System:
       needs: modules that must be importable.
       quick: whether `--quick` has time for it.
       peaks: whether it measures the machine's peaks too.
+      only: the tasks that it is timed at; none means all.
     """
 
     name: str
@@ -41,14 +42,17 @@ class System:
     needs: tuple[str, ...] = ()
     quick: bool = True
     peaks: bool = True
+    only: tuple[str, ...] = ()
 
 
 _TORCH = ("torch", "model")
+_OURS = "jaxrain.speed.jax_worker"
 SYSTEMS = (
-    System("jaxrain", "jit", "jaxrain.speed.jax_worker"),
+    System("jaxrain", "jit", _OURS),
     System("torch", "eager_nchw", "model.bench_worker", _TORCH),
     System("torch", "channels_last", "model.bench_worker", _TORCH),
     System("torch", "compile", "model.bench_worker", _TORCH, quick=False, peaks=False),
+    System("jaxrain", "rematerialise", _OURS, quick=False, peaks=False, only=("train_step",)),
 )
 # What a user would pick otherwise; in a checkout alone.
 OTHERS = tuple(
@@ -148,18 +152,19 @@ def _rows(
             print(f"{job['task']} {job['network']} ...", file=sys.stderr, flush=True)
             counts = {}
             # One after the other, so that no compilation disturbs another's choice of step count.
-            for system, worker in list(workers.items()):
+            asked = {s: w for s, w in workers.items() if not s.only or job["task"] in s.only}
+            for system, worker in list(asked.items()):
                 try:
                     counts[system] = warm_up(worker, job)
                 except WorkerEnded as end:
                     if system == SYSTEMS[0]:  # others may lack memory, compilers or goodwill
                         raise
                     notes.append(f"no row of {system.name} {system.mode}: {end}")
-                    del workers[system]
-            measured = take_turns(list(workers.values()), list(counts.values()), repeats)
+                    del workers[system], asked[system]
+            measured = take_turns(list(asked.values()), list(counts.values()), repeats)
             rows += [
                 summary(job, (system.name, system.mode), of_worker)
-                for system, of_worker in zip(workers, measured, strict=True)
+                for system, of_worker in zip(asked, measured, strict=True)
             ]
     return rows
 
