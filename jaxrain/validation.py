@@ -156,6 +156,17 @@ def wettest_window(rain: NDArray[np.float32], size: tuple[int, int]) -> tuple[in
     return int(row), int(column)
 
 
+def window_tiling(config: Config, side: int) -> tuple[int, int]:
+    """Tile and overlap [pixels] for a window of so many: sampling's, or one tile that holds it.
+
+    A larger tile would be mostly padding, whose points cost as much as the window's.
+    """
+    tile, overlap = config.sample.tiling(config.data.patch)
+    divisor = config.model.divisor
+    whole = -(-side // divisor) * divisor
+    return (tile, overlap) if tile <= whole else (whole, 0)
+
+
 def make_case(
     config: Config,
     channels: list[str],
@@ -169,7 +180,7 @@ def make_case(
     height, width = (min(side, length) for length in rain.shape)
     row, column = wettest_window(rain, (height, width)) if place is None else place
     fine = area.fine_grid.window(row, column, height, width)
-    tile, overlap = config.sample.tiling(config.data.patch)
+    tile, overlap = window_tiling(config, max(height, width))
     canvas = make_canvas(
         fine,
         area.coarse_grid,

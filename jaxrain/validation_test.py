@@ -2,7 +2,11 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from jaxrain.validation import score, spread_skill, wettest_window
+from jaxrain.config import Config
+from jaxrain.diffusion.unet import UNetConfig
+from jaxrain.ensembles.settings import SampleConfig
+from jaxrain.pairs.recipe import DataConfig
+from jaxrain.validation import score, spread_skill, wettest_window, window_tiling
 
 
 def case(truth, bilinear):
@@ -44,3 +48,14 @@ def test_spread_is_as_large_as_the_error_where_truth_is_one_of_the_members():
     draws = np.random.default_rng(0).normal(size=(6, 200, 200))
     ratio = spread_skill([case(draws[0], draws[0])], [draws[1:]])
     np.testing.assert_allclose(ratio, 1, atol=0.01)
+
+
+def test_a_window_smaller_than_a_tile_has_no_padding_but_the_networks():
+    model = UNetConfig(channel_mults=(1, 2, 4), patchify=2)
+    config = Config(
+        data=DataConfig(patch=64), model=model, sample=SampleConfig(tile=128, overlap=32)
+    )
+    assert window_tiling(config, 64) == (64, 0)
+    assert window_tiling(config, 61) == (64, 0)
+    assert window_tiling(config, 128) == (128, 32)
+    assert window_tiling(config, 200) == (128, 32)
