@@ -36,7 +36,8 @@ from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxrain.config import load_config
 from jaxrain.diffusion.unet import UNet
-from jaxrain.ensembles.canvas import make_canvas, make_downscale
+from jaxrain.ensembles.canvas import make_canvas
+from jaxrain.ensembles.chain import make_downscale
 from jaxrain.pairs.loader import training_batches
 from jaxrain.pairs.store import open_store
 from jaxrain.training.mesh import (

@@ -56,6 +56,16 @@ class Config:
                     f"{name}={size}: a network of {len(self.model.channel_mults)} levels halves "
                     f"its input again and again, make it a multiple of {divisor}"
                 )
+        if self.sample.turn and not self.data.augment:
+            raise ValueError(
+                "sample.turn=true shows the network the weather from eight sides, of which it was "
+                "trained on one (data.augment=false): set sample.turn=false"
+            )
+        if self.sample.first_guess is not None and self.diffusion.objective != "denoising":
+            raise ValueError(
+                f"sample.first_guess={self.sample.first_guess}: a run of diffusion.objective="
+                f"{self.diffusion.objective} has no chain to begin from it; leave it out"
+            )
         if self.diffusion.objective == "regression" and self.data.target == "regression":
             raise ValueError(
                 "diffusion.objective=regression with data.target=regression: the regression is "

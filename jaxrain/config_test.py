@@ -61,6 +61,7 @@ def test_an_empty_file_gives_the_defaults(tmp_path):
         ("data.region={north: 3, south: 1, west: 2, est: 4}", "did you mean 'data.region.west'"),
         ("data.patch=100", "data.patch=100"),
         ("data.variables=[u]", "add tp"),
+        ("sample.turn=true", "set sample.turn=false"),
         ("train.steps=many", "train.steps='many'"),
         ("train.steps=0", "greater than or equal to 1"),
         ("train.precision=float16", "'float32' or 'bfloat16'"),

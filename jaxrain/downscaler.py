@@ -1,8 +1,6 @@
 """A trained run, ready to make rain: what `jaxrain.load` returns and `sample` works with."""
 
 import dataclasses
-import hashlib
-import json
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -17,9 +15,10 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from jaxrain import __version__
+from jaxrain.beside import Beside
 from jaxrain.config import Config, config_text, load_config
 from jaxrain.ensembles.calibration import Calibration, Drawn, load_calibration
-from jaxrain.ensembles.canvas import make_chain, make_downscale
+from jaxrain.ensembles.chain import make_chain, make_downscale
 from jaxrain.ensembles.consistency import consistent
 from jaxrain.ensembles.drawing import Item, canvas_of, draw
 from jaxrain.ensembles.output import case_dataset
@@ -27,20 +26,18 @@ from jaxrain.ensembles.products import parse_products, summarize
 from jaxrain.ensembles.settings import SampleConfig
 from jaxrain.ensembles.sharing import on_each, sampling_mesh
 from jaxrain.errors import InputError
-from jaxrain.pairs.cases import Case, hash_cases, hash_drifts
+from jaxrain.first_guess import load_first_guess
+from jaxrain.pairs.cases import Case
 from jaxrain.pairs.inputs import beyond_training, input_cases
 from jaxrain.pairs.recipe import BESIDE_KEYS, DataConfig
 from jaxrain.pairs.scaling import Scaling
 from jaxrain.pairs.store import Area, open_areas, open_store, read_manifest, recipe_of
-from jaxrain.stages import Both, Regression, load_regression
+from jaxrain.stages import load_regression
 from jaxrain.training.checkpoint import load_parameters, parameters_hash
 from jaxrain.training.network import define_network
 from jaxrain.weather.cf import with_conventions
 
 Draw = Callable[[Sequence[Item]], Iterator[tuple[Item, NDArray[np.float32]]]]
-
-# What may differ between two commands that draw the same members.
-_FREE = ("members", "batch", "products", "thresholds_mm")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -56,8 +53,8 @@ class Downscaler:
       step: of the checkpoint.
       checkpoint: sha256 of the weights.
       apply: the network, apply(weights, x, s).
-      regression: what the network learned the remainder of; None where it is of one stage. The
-        weights are `Both` then.
+      beside: the networks that it works beside, of a first stage or a first guess; the weights are
+        those of all of them.
       calibration: of its members, where `tune --calibrate` made one and the settings want it.
     """
 
@@ -69,7 +66,7 @@ class Downscaler:
     step: int
     checkpoint: str
     apply: Callable[..., jax.Array]
-    regression: Regression | None = None
+    beside: Beside = dataclasses.field(default_factory=Beside)
     calibration: Calibration | None = None
     _programs: dict[tuple[Any, ...], Callable[..., jax.Array]] = dataclasses.field(
         default_factory=dict, repr=False
@@ -143,20 +140,21 @@ class Downscaler:
           InputError: the sampler does not fit the schedule.
         """
         calibration = self.calibration if config.calibrate else None
-        return make_downscale(*self._parts(config, mesh), calibration=calibration, **self._first())
+        return make_downscale(
+            *self._parts(config, mesh), calibration=calibration, **self.beside.functions()
+        )
 
     def chain(self, config: SampleConfig, *, centred: bool) -> Callable[..., Drawn]:
         """The same up to the end of the chain, not calibrated, with its centre or without."""
         parts = self._parts(config, None)
-        return make_chain(*parts, finish=lambda drawn: drawn, centred=centred, **self._first())
+        return make_chain(
+            *parts, finish=lambda drawn: drawn, centred=centred, **self.beside.functions()
+        )
 
     def _parts(self, config: SampleConfig, mesh: Mesh | None) -> tuple[Any, ...]:
         scaling = Scaling.from_manifest(self.manifest, self.config.data)
         encodings = self.config.data.encodings
         return self.apply, scaling, self.config.diffusion, config, encodings, mesh
-
-    def _first(self) -> dict[str, Any]:
-        return {"regress": self.regression.regress} if self.regression else {}
 
     def prepare(self, case: Case, config: SampleConfig) -> Draw:
         """Lays a case's canvas; the result draws items, each with its rain in mm [H, W].
@@ -178,17 +176,18 @@ class Downscaler:
 
         None where the network learned no regression's remainder.
         """
-        if self.regression is None:
+        regression = self.beside.regression
+        if regression is None:
             return None
-        one = dataclasses.replace(config, members=1, noise_correlation=0.0)
+        one = dataclasses.replace(config, members=1, noise_correlation=0.0, first_guess=None)
         mesh = sampling_mesh(len(case.hours))
         key = dataclasses.replace(one, seed=0), mesh, "regression"
         if key not in self._programs:
             _, scaling, diffusion, *others = self._parts(one, mesh)
             diffusion = dataclasses.replace(diffusion, objective="regression")
-            self._programs[key] = make_downscale(self.regression.apply, scaling, diffusion, *others)
+            self._programs[key] = make_downscale(regression.apply, scaling, diffusion, *others)
         canvas = canvas_of(case, self.config.data, one)
-        weights = on_each(self.regression.weights, mesh)
+        weights = on_each(regression.weights, mesh)
         return partial(draw, self._programs[key], weights, case, canvas, one, mesh=mesh)
 
     def attributes(self, config: SampleConfig) -> dict[str, Any]:
@@ -207,14 +206,15 @@ class Downscaler:
         chain = {
             **sampler,
             **_lasting(config),
+            **({"jaxrain_turn": "true"} if config.turn else {}),
             **({} if config.consistency == "off" else {"jaxrain_consistency": config.consistency}),
             "jaxrain_seed": str(config.seed),  # beyond int32, which is all that CF knows
         }
         if self.deterministic:
             title = "hourly precipitation, downscaled by a regression network"
             chain = {"jaxrain_objective": "regression"}
-        if self.regression:
-            chain["jaxrain_regression"] = self.regression.sha256
+        for name, sha256 in self.beside.hashes().items():
+            chain[f"jaxrain_{name.replace(' ', '_')}"] = sha256
         if self.calibration and config.calibrate:
             chain |= self.calibration.attributes()
         return {
@@ -228,29 +228,6 @@ class Downscaler:
             "jaxrain_tile": np.int32(tile),
             "jaxrain_overlap": np.int32(overlap),
             "jaxrain_config": config_text(dataclasses.replace(self.config, sample=config)),
-        }
-
-    def fingerprint(self, cases: Sequence[Case], config: SampleConfig) -> dict[str, str]:
-        """All that defines the fields of an ensemble, by name, as text."""
-        data = self.config.data
-        network = [
-            dataclasses.asdict(self.config.model),
-            dataclasses.asdict(self.config.diffusion),
-            [data.target, data.rain_scaling, data.rain_scale_mm, data.standardize, data.patch],
-            [data.interpolations, self.config.train.precision, self.manifest["statistics"]],
-        ]
-        tile, overlap = config.tiling(data.patch)
-        settings = dataclasses.asdict(config) | {"tile": tile, "overlap": overlap}
-        return {
-            "version of jaxrain": __version__,
-            "checkpoint": self.checkpoint,
-            **({"regression": self.regression.sha256} if self.regression else {}),
-            **({"calibration": self.calibration.sha256()} if self.calibration else {}),
-            "network": hashlib.sha256(json.dumps(network, sort_keys=True).encode()).hexdigest(),
-            "input": hash_cases(cases),
-            **_beside(data, self.manifest),
-            **({"steering wind": hash_drifts(cases)} if config.noise_correlation else {}),
-            **{name: str(value) for name, value in settings.items() if name not in _FREE},
         }
 
     def _one_case(self, dataset: xr.Dataset, area: str | None) -> Case:
@@ -291,18 +268,18 @@ def load(run: str | Path, overrides: Sequence[str] = ()) -> Downscaler:
         one = dataclasses.replace(config.sample, members=1)
         config = dataclasses.replace(config, sample=one)
     weights, step = load_parameters(run, jax.eval_shape(init, 0))
-    regression = load_regression(config, run, manifest)
+    beside = Beside(load_regression(config, run, manifest), load_first_guess(config, manifest))
     checkpoint = parameters_hash(weights)
     return Downscaler(
         run,
         config,
         manifest,
         _areas(run, config, manifest),
-        Both(weights, regression.weights) if regression else weights,
+        beside.weights(weights),
         step,
         checkpoint,
-        regression.beside(apply) if regression else apply,
-        regression,
+        beside.network(apply),
+        beside,
         load_calibration(run, checkpoint) if config.sample.calibrate else None,
     )
 
@@ -335,16 +312,6 @@ def _changed(config: SampleConfig, changes: dict[str, Any]) -> SampleConfig:
         first = error.errors(include_url=False)[0]
         name = first["loc"][0] if first["loc"] else "sample"
         raise InputError(f"{name}={first['input']!r}: {first['msg']}") from None
-
-
-def _beside(data: DataConfig, manifest: dict[str, Any]) -> dict[str, str]:
-    """What a fingerprint says of static fields and encodings; nothing where there are none."""
-    static = json.dumps(manifest.get("static", []), sort_keys=True)
-    known = {
-        "static fields": hashlib.sha256(static.encode()).hexdigest() if data.static else "",
-        "encodings": ", ".join(data.encodings),
-    }
-    return {name: text for name, text in known.items() if text}
 
 
 def _lasting(config: SampleConfig) -> dict[str, Any]:

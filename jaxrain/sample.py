@@ -27,7 +27,7 @@ _EXPECTED = "regression"  # of parts: what the run's regression expects of an ho
 
 SETTINGS = (
     *("members", "sampler", "steps", "seed", "eta", "batch", "tile", "overlap"),
-    *("calibrate", "consistency", "products"),
+    *("calibrate", "consistency", "turn", "first_guess", "sigma_max", "products"),
 )
 
 
@@ -76,6 +76,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         "or hard",
     )
     parser.add_argument(
+        "--first-guess",
+        metavar="RUN2",
+        help="a run that draws in one step, from whose rain the chain goes on; with --sigma-max",
+    )
+    parser.add_argument(
+        "--sigma-max",
+        metavar="S",
+        help="most noise over signal, where the chain begins, in units of the scaled target",
+    )
+    parser.add_argument(
+        "--turn",
+        choices=("true", "false"),
+        help="whether members look at the weather from eight sides in turn, where training did "
+        "(data.augment)",
+    )
+    parser.add_argument(
         "--products",
         metavar="NAME,...",
         help="beside the members: mean, maximum, exceedance, quantiles as q90; none for none",
@@ -116,6 +132,8 @@ def _sample(arguments: argparse.Namespace) -> None:
     match downscaler.config.diffusion.objective:
         case "regression":
             how = "by regression"
+        case "denoising" if config.first_guess:
+            how += f" from the first guess of {config.first_guess}"
         case "crps":
             how = f"{config.members} members in one step"
     print(
@@ -158,6 +176,7 @@ def write_ensemble(
         save_part,
     )
     from jaxrain.ensembles.products import parse_products, summarize
+    from jaxrain.fingerprint import fingerprint
     from jaxrain.weather.cf import write_netcdf
     from jaxrain.weather.cf_zarr import check_replaceable, write_zarr
 
@@ -166,8 +185,7 @@ def write_ensemble(
         check_replaceable(output)
     config = downscaler.config.sample
     programs = [downscaler.prepare(case, config) for case in cases]  # refuses before it writes
-    fingerprint = downscaler.fingerprint(cases, config)
-    folder = open_parts(output, fingerprint, discard=overwrite)
+    folder = open_parts(output, fingerprint(downscaler, cases, config), discard=overwrite)
     parts = [
         Part(number, hour, member)
         for number, case in enumerate(cases)
@@ -187,7 +205,7 @@ def write_ensemble(
         return missing_parts(folder, [part for of_case in named for part in of_case])
 
     expects = [downscaler.prepare_regression(case, config) for case in cases]
-    missing = of_hours(_EXPECTED) if downscaler.regression else []
+    missing = of_hours(_EXPECTED) if downscaler.beside.regression else []
     for number, expect in enumerate(expects):
         items = [Item(part.hour, 0) for part in missing if part.case == number]
         for item, rain in expect(items) if expect else ():
@@ -217,7 +235,7 @@ def write_ensemble(
             partial(read, number),
             products,
             partial(read_product, number),
-            partial(read_expected, number) if downscaler.regression else None,
+            partial(read_expected, number) if downscaler.beside.regression else None,
         )
         for number, case in enumerate(cases)
     }

@@ -10,41 +10,21 @@ import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 
+from jaxrain.companions import Weights, load_companion
 from jaxrain.config import Config, load_config
 from jaxrain.diffusion.process import regress
 from jaxrain.errors import InputError
-from jaxrain.pairs.store import read_manifest, save_json
-from jaxrain.training.checkpoint import load_parameters, parameters_hash
+from jaxrain.pairs.store import save_json
 from jaxrain.training.gradients import Params
 from jaxrain.training.hosts import agree
-from jaxrain.training.network import Apply, define_network
+from jaxrain.training.network import Apply
 
 FOLDER = "regression"
 NOTE = "regression.json"
-
-# What x0 and the regression's condition are made of; other settings of `data` may differ.
-_SAME = (
-    "measured_from",
-    "variables",
-    "levels",
-    "rain_scaling",
-    "rain_scale_mm",
-    "standardize",
-    "interpolations",
-    "static",
-    "encodings",
-)
-
-
-class Both(NamedTuple):
-    """Weights of the second network and of the regression."""
-
-    network: Params
-    regression: Params
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -63,11 +43,7 @@ class Regression:
     step: int
     sha256: str
 
-    def beside(self, apply: Apply) -> Apply:
-        """The second network, apply(weights, x, s), as a function of `Both`."""
-        return lambda both, x, s: apply(both.network, x, s)
-
-    def regress(self, both: Both, condition: jax.Array) -> jax.Array:
+    def regress(self, both: Weights, condition: jax.Array) -> jax.Array:
         """What the regression says of x0, [B, H, W, 1], from its condition [B, H, W, C]."""
         return regress(partial(self.apply, both.regression), condition)
 
@@ -112,26 +88,17 @@ def load_regression(config: Config, run: Path, manifest: dict[str, Any]) -> Regr
     if config.data.target != "regression":
         return None
     folder = run / FOLDER
-    own, trained = _config_of(folder), read_manifest(folder)
-    differs = [name for name in _SAME if getattr(own.data, name) != getattr(config.data, name)]
-    differs += [name for name in ("channels", "statistics") if trained[name] != manifest[name]]
-    if differs:
-        raise InputError(
-            f"{folder} was trained on other data than {run} ({differs[0]} differs): give "
-            "train.regression=RUN that was trained on the same, or leave it out"
-        )
+    _config_of(folder)
     note = run / NOTE
     kept = json.loads(note.read_text(encoding="utf-8")) if note.is_file() else {}
-    channels = len(trained["channels"])
-    init, apply = define_network(own.model, own.data, channels, own.train.precision)
-    weights, step = load_parameters(folder, jax.eval_shape(init, 0), step=kept.get("step"))
-    sha256 = parameters_hash(weights)
-    if kept.get("sha256", sha256) != sha256:
+    remedy = "give train.regression=RUN that was trained on the same, or leave it out"
+    found = load_companion(folder, config, manifest, remedy, kept.get("step"))
+    if kept.get("sha256", found.sha256) != found.sha256:
         raise InputError(
-            f"{folder} holds other weights of step {step} than {run} was begun with: bring back a "
-            "copy, or begin anew with another train.run=FOLDER"
+            f"{folder} holds other weights of step {found.step} than {run} was begun with: bring "
+            "back a copy, or begin anew with another train.run=FOLDER"
         )
-    return Regression(apply, weights, step, sha256)
+    return Regression(found.apply, found.weights, found.step, found.sha256)
 
 
 def _settings(config: Config) -> Config:

@@ -10,6 +10,7 @@ from jaxrain import sample, train, tune, verify
 from jaxrain.config import load_config
 from jaxrain.downscaler import load
 from jaxrain.errors import InputError
+from jaxrain.fingerprint import fingerprint
 from jaxrain.pairs.build import prepare
 from jaxrain.training.metrics import last_step
 from jaxrain.training.saved import saved_steps
@@ -163,6 +164,50 @@ def test_what_the_regression_expects_stands_beside_the_members_and_is_verified(b
     assert not any("regression" in note for note in scores["notes"])
 
 
+def test_a_chain_begins_from_the_first_guess_of_another_run(regression, both, capsys):
+    words = ("--first-guess", str(regression), "--sigma-max", "0.5")
+    _, dataset = drawn(both, *words)
+    assert dataset.attrs["jaxrain_first_guess"] == load(regression).checkpoint
+    assert dataset.attrs["jaxrain_regression"] == load(both / "regression").checkpoint
+    settings = ["sample.sigma_max=0.5", f"sample.first_guess={regression}"]
+    again = load(both, settings).sample(coarse(dataset), members=2)
+    alone = load(both, settings[:1]).sample(coarse(dataset), members=2)
+    assert np.abs(again["precipitation"] - alone["precipitation"]).max() > 0.01
+
+    # Which run it was is part of what an ensemble is made from, where it lies is not.
+    moved = shutil.copytree(regression, both.parent / "moved")
+    named = {
+        folder: load(both, [settings[0], f"sample.first_guess={folder}"])
+        for folder in (regression, moved, both / "regression")
+    }
+    same, elsewhere, other = (fingerprint(d, [], d.config.sample) for d in named.values())
+    assert same == elsewhere
+    assert {name for name in same if same[name] != other[name]} == {"first guess"}
+
+    for folder, says in ((both, "does not draw in one step"), ("nowhere", "no config.yaml")):
+        line = f"sample.first_guess={folder}"
+        with pytest.raises(InputError, match=says):
+            load(both, ["sample.sigma_max=0.5", line])
+    capsys.readouterr()
+    words = ("--sampler", "dpmpp_2m", *words)
+    assert sample.main([str(regression), "--output", "x.nc", *words]) == 2
+    assert "has no chain to begin from it" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_validation_and_calibration_begin_from_the_first_guess_too(regression, config_file):
+    folder = regression.parent / "guessing"
+    words = (f"sample.first_guess={regression}", "sample.sigma_max=0.5")
+    more = ("train.validation_cases=1", "train.validate_every=6", "train.validation_steps=2")
+    assert run(config_file, folder, *words, *more) == 0
+    assert "validation_crps_mm" in (folder / "metrics.jsonl").read_text()
+    assert tune.main([str(folder), "--calibrate", "--cases", "1", "--members", "2"]) == 0
+    found = json.loads((folder / "calibration.json").read_text())
+    assert found["inflation"] == 1.0
+    assert found["settings"]["first_guess"] == str(regression)
+    assert load(folder).calibration.differs(load(folder).config.sample) is None
+
+
 @pytest.mark.slow
 def test_stopped_in_either_stage_it_goes_on_to_the_same_weights(both, config_file, tmp_path):
     folder = tmp_path / "cut"
@@ -187,7 +232,7 @@ def test_stopped_in_either_stage_it_goes_on_to_the_same_weights(both, config_fil
         assert 2 <= saved_steps(at)[-1] < steps
     train.train(config)
     assert load(folder).checkpoint == load(both).checkpoint
-    assert load(folder).regression.sha256 == load(both).regression.sha256
+    assert load(folder).beside.regression.sha256 == load(both).beside.regression.sha256
 
 
 def test_a_trained_regression_is_taken_and_other_weights_are_refused(
@@ -196,7 +241,7 @@ def test_a_trained_regression_is_taken_and_other_weights_are_refused(
     folder = tmp_path / "taken"
     words = ["data.target=regression", f"train.regression={regression}"]
     assert run(config_file, folder, *words, "train.steps=2") == 0
-    assert load(folder).regression.sha256 == load(regression).checkpoint
+    assert load(folder).beside.regression.sha256 == load(regression).checkpoint
 
     (folder / "regression.json").write_text(json.dumps({"step": 6, "sha256": "0"}))
     with pytest.raises(InputError, match="other weights of step 6"):

@@ -55,6 +55,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--steps", nargs="+", type=int, default=STEPS, metavar="N", help="network evaluations"
     )
+    parser.add_argument(
+        "--chains",
+        nargs="+",
+        metavar="NAME:STEPS",
+        help="these alone, instead of each sampler in each number of steps, as in ddim:250",
+    )
     parser.add_argument("--cases", type=int, default=4, metavar="N", help="windows (default: 4)")
     parser.add_argument("--members", type=int, default=8, metavar="M", help="(default: 8)")
     parser.add_argument(
@@ -97,11 +103,7 @@ def _tune(arguments: argparse.Namespace) -> None:
         raise InputError(
             f"{arguments.run} draws members in one step: no sampler to tune; give --calibrate"
         )
-    settings = [
-        _setting(downscaler, name, steps)
-        for name in arguments.samplers
-        for steps in arguments.steps
-    ]
+    settings = [_setting(downscaler, *chain) for chain in _chains(arguments)]
     cases = _cases(downscaler, arguments.cases)
     trials = []
     print("| sampler | steps | seconds a member | CRPS [mm] | spread/skill |")
@@ -134,6 +136,18 @@ def pareto(trials: Sequence[Trial]) -> list[Trial]:
         if not front or trial.crps_mm < front[-1].crps_mm:
             front.append(trial)
     return front
+
+
+def _chains(arguments: argparse.Namespace) -> list[tuple[str, int]]:
+    if not arguments.chains:
+        return [(name, steps) for name in arguments.samplers for steps in arguments.steps]
+    chains = []
+    for word in arguments.chains:
+        name, _, steps = word.partition(":")
+        if not steps.isdecimal():
+            raise InputError(f"--chains {word}: expected NAME:STEPS, as in ddim:250")
+        chains.append((name, int(steps)))
+    return chains
 
 
 def _setting(downscaler: "Downscaler", name: str, steps: int) -> Any:

@@ -62,7 +62,10 @@ def make_run(tmp_path, untrained):
 def test_the_recommendation_becomes_the_runs_default(make_run, capsys):
     run = make_run("2020-07-01T02/2020-07-01T03")
     words = [str(run), "--samplers", "heun", "ddim", "--steps", "5", "--cases", "1"]
-    assert tune.main([*words, "--members", "2", "--dry-run"]) == 0
+    chains = [str(run), "--chains", "heun:5", "ddim:5", "--cases", "1"]
+    assert tune.main([*chains, "--members", "2", "--dry-run"]) == 0
+    dry = json.loads((run / "report" / "tune.json").read_text())
+    assert [(t["sampler"], t["steps"]) for t in dry["trials"]] == [("heun", 5), ("ddim", 5)]
     assert load_config(run / "config.yaml").sample.sampler == "ddpm"
     assert tune.main([*words, "--members", "2"]) == 0
     found = json.loads((run / "report" / "tune.json").read_text())
@@ -112,5 +115,7 @@ def test_what_cannot_be_tried_is_one_line(make_run, capsys):
     assert "has no validation hours" in capsys.readouterr().err
     assert tune.main([str(run), "--samplers", "euler"]) == 2
     assert "unknown sampler 'euler'; there are" in capsys.readouterr().err
+    assert tune.main([str(run), "--chains", "ddim"]) == 2
+    assert "--chains ddim: expected NAME:STEPS" in capsys.readouterr().err
     assert tune.main([str(run), "--members", "1"]) == 2
     assert "expected 2 or more members" in capsys.readouterr().err

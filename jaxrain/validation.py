@@ -10,14 +10,17 @@ import numpy as np
 from jax.sharding import Mesh
 from numpy.typing import NDArray
 
+from jaxrain.beside import Beside
 from jaxrain.config import Config
-from jaxrain.ensembles.canvas import Canvas, make_canvas, make_downscale
+from jaxrain.ensembles.canvas import Canvas, make_canvas
+from jaxrain.ensembles.chain import make_downscale
 from jaxrain.ensembles.noise import minutes_since_epoch
+from jaxrain.first_guess import load_first_guess
 from jaxrain.grids.regrid import bilinear_matrix
 from jaxrain.pairs.bending import RAIN_CHANNEL
 from jaxrain.pairs.store import Area, Store
 from jaxrain.pairs.surroundings import place_maps
-from jaxrain.stages import Both, Regression
+from jaxrain.stages import Regression
 from jaxrain.training.mesh import whole_here
 from jaxrain.training.network import Apply
 from jaxrain.training.picture import save_picture
@@ -74,19 +77,19 @@ def make_validation(
         return None
     members = 1 if config.diffusion.objective == "regression" else config.train.validation_members
     sample = dataclasses.replace(config.sample, steps=config.train.validation_steps)
+    beside = Beside(regression, load_first_guess(config, store.manifest))
     downscale = make_downscale(
-        regression.beside(apply) if regression else apply,
+        beside.network(apply),
         store.scaling(config.data),
         config.diffusion,
         sample,
         config.data.encodings,
-        regress=regression.regress if regression else None,
+        **beside.functions(),
     )
 
     def validate(step: int, weights: Any) -> dict[str, float]:
         # On one device: a few small chains are not worth a message between devices.
-        weights = whole_here(weights, mesh)
-        weights = Both(weights, regression.weights) if regression else weights
+        weights = beside.weights(whole_here(weights, mesh))
         drawn = [draw(downscale, weights, case, members) for case in cases]
         if report is not None:
             rows = [

@@ -24,7 +24,10 @@ from jaxrain.whole import whole_file
 FILE = "calibration.json"
 
 # What of `sample` shapes the members that a calibration is fitted to.
-SETTINGS = ("sampler", "steps", "eta", "sigma_min", "sigma_max", "noise_scale")
+SETTINGS = (
+    *("sampler", "steps", "eta", "sigma_min", "sigma_max"),
+    *("first_guess", "noise_scale", "turn"),
+)
 
 
 class Drawn(NamedTuple):
@@ -70,9 +73,10 @@ class Calibration:
 
     def differs(self, config: SampleConfig) -> str | None:
         """The first setting that it was not fitted with, as `name=THEN, now it is NOW`."""
+        before = settings_of(SampleConfig())  # of a setting that is younger than the calibration
         for name, here in settings_of(config).items():
-            if self.settings.get(name) != here:
-                return f"{name}={self.settings.get(name)}, now it is {here}"
+            if (fitted := self.settings.get(name, before[name])) != here:
+                return f"{name}={fitted}, now it is {here}"
         return None
 
     def sha256(self) -> str:

@@ -60,14 +60,11 @@ def fuse(
         s = jnp.broadcast_to(jnp.asarray(s, x.dtype), (count, 1))
 
         def chunk(canvas: jax.Array, at: dict[str, jax.Array]) -> tuple[jax.Array, None]:
-            def cut(i: jax.Array, corner: jax.Array) -> jax.Array:
-                return jax.lax.dynamic_slice(x, (i, *corner, 0), (1, tile, tile, 1))[0]
-
             own = at
             if axis is not None:
                 first = jax.lax.axis_index(axis) * share
                 own = {k: jax.lax.dynamic_slice_in_dim(v, first, share) for k, v in at.items()}
-            noisy = jax.vmap(cut)(own["item"], own["corner"])
+            noisy = cut_tiles(x, own["item"], own["corner"], tile)
             x0 = denoise_tiles(noisy, s[own["item"]], own["item"], own["corner"])
             blend = jnp.asarray(taper_y)[own["row"]][:, :, None, None]
             blend = blend * jnp.asarray(taper_x)[own["column"]][:, None, :, None]
@@ -79,6 +76,25 @@ def fuse(
         return jax.lax.scan(chunk, jnp.zeros_like(x), jax.tree.map(jnp.asarray, index))[0]
 
     return denoise
+
+
+def cut_tiles(field: jax.Array, item: jax.Array, corner: jax.Array, tile: int) -> jax.Array:
+    """Cuts tiles out of canvases.
+
+    Args:
+      field: canvases, [n, Hp, Wp, c].
+      item: which canvas each tile is of, [B].
+      corner: first row and column of each, [B, 2].
+      tile: edge [pixels].
+
+    Returns:
+      [B, tile, tile, c].
+    """
+
+    def cut(i: jax.Array, at: jax.Array) -> jax.Array:
+        return jax.lax.dynamic_slice(field, (i, *at, 0), (1, tile, tile, field.shape[-1]))[0]
+
+    return jax.vmap(cut)(item, corner)
 
 
 def _lay(canvas: jax.Array, tiles: jax.Array, item: jax.Array, corner: jax.Array) -> jax.Array:

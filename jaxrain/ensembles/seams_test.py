@@ -14,8 +14,9 @@ import pytest
 
 from jaxrain.diffusion.process import DiffusionConfig
 from jaxrain.ensembles import fusion
-from jaxrain.ensembles.canvas import make_canvas, make_downscale
+from jaxrain.ensembles.canvas import make_canvas
 from jaxrain.ensembles.canvas_test import SCALING
+from jaxrain.ensembles.chain import make_downscale
 from jaxrain.ensembles.settings import SampleConfig
 from jaxrain.grids.grid import Grid
 from jaxrain.grids.tiling import Lattice, blend_weights

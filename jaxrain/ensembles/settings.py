@@ -8,6 +8,8 @@ from jaxrain.ensembles.consistency import STRENGTHS
 from jaxrain.ensembles.products import parse_products
 from jaxrain.errors import InputError
 
+SAMPLERS_FROM_A_GUESS = ("dpmpp_2m", "heun")  # whose chain begins at sigma_max
+
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class SampleConfig:
@@ -27,10 +29,14 @@ class SampleConfig:
       sigma_min: least noise over signal that a step of dpmpp_2m starts from, in units of the scaled
         target; None takes the sampler's own.
       sigma_max: likewise the most, where its chain begins.
+      first_guess: folder of a run that draws in one step (objective crps or regression), from whose
+        rain, under the noise sigma_max, the chain of dpmpp_2m or heun begins; None: pure noise.
       noise_scale: factor on the noise that stochastic samplers inject after the first draw;
         1 is what the sampler's theory asks for.
       dry_below_mm: rain of an hour below it is written as none; 0.1 is what a gauge cannot see.
       calibrate: whether members go through RUN/calibration.json, where `tune --calibrate` made one.
+      turn: whether members look at the weather from the eight sides of the square in turn, of a
+        network that was trained with data.augment.
       noise_correlation: of an hour's noise with the next hour's along the steering wind, so that a
         sequence does not flicker; 0 draws every hour anew.
       noise_hours: hours that the noise remembers, more than 1 / (1 - noise_correlation).
@@ -50,9 +56,11 @@ class SampleConfig:
     seed: int = Field(default=0, ge=0, lt=2**32)
     sigma_min: float | None = Field(default=None, gt=0)
     sigma_max: float | None = Field(default=None, gt=0)
+    first_guess: str | None = None
     noise_scale: float = Field(default=1.0, ge=0)
     dry_below_mm: float = Field(default=0.0, ge=0)
     calibrate: bool = True
+    turn: bool = False
     noise_correlation: float = Field(default=0.0, ge=0, lt=1)
     noise_hours: int = Field(default=12, ge=1, le=120)
     consistency: str = "off"
@@ -78,6 +86,16 @@ class SampleConfig:
     @model_validator(mode="after")
     def _keys_agree(self) -> "SampleConfig":
         parse_products(self.products, self.thresholds_mm)
+        if self.first_guess is not None:
+            if self.sampler not in SAMPLERS_FROM_A_GUESS:
+                raise ValueError(
+                    f"sampler={self.sampler} begins from pure noise: with first_guess take "
+                    f"{' or '.join(SAMPLERS_FROM_A_GUESS)}"
+                )
+            if self.sigma_max is None:
+                raise ValueError(
+                    "first_guess takes sigma_max, the noise laid over the guess, for instance 1"
+                )
         if self.noise_correlation:
             from jaxrain.ensembles.lasting_noise import hour_weights  # brings JAX, seldom needed
 

@@ -11,7 +11,7 @@ jax.config.update("jax_num_cpu_devices", 4)
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
-from jaxrain.ensembles.canvas import make_downscale
+from jaxrain.ensembles.chain import make_downscale
 from jaxrain.ensembles.settings import SampleConfig
 from jaxrain.ensembles.sharing import sampling_mesh
 

@@ -59,7 +59,8 @@ def member_jobs(run: str | Path) -> OfRun:
     """
     path = Path(run)
     file = path / "report" / "tune.json"
-    remedy = f"python -m jaxrain.tune {path} --samplers dpmpp_2m ddim --steps 8 14 20 250"
+    chains = "dpmpp_2m:8 dpmpp_2m:14 dpmpp_2m:20 ddim:250"
+    remedy = f"python -m jaxrain.tune {path} --chains {chains}"
     if not (path / "config.yaml").is_file():
         raise InputError(f"--run {path}: not a run; expected a folder that training made")
     if not file.is_file():

@@ -8,8 +8,10 @@ import pytest
 from jaxrain.diffusion.process import DiffusionConfig
 from jaxrain.diffusion.samplers import SAMPLERS
 from jaxrain.ensembles.calibration import Calibration, rain_of
-from jaxrain.ensembles.canvas import items_at_once, make_canvas, make_chain, make_downscale
+from jaxrain.ensembles.canvas import items_at_once, make_canvas
+from jaxrain.ensembles.chain import make_chain, make_downscale
 from jaxrain.ensembles.settings import SampleConfig
+from jaxrain.ensembles.turning import turned_back
 from jaxrain.errors import InputError
 from jaxrain.grids.grid import Grid
 from jaxrain.pairs.scaling import Scaling, decode_target
@@ -161,6 +163,30 @@ def test_each_tile_sees_its_places_maps_and_its_items_hour(tile, overlap, batch)
     np.testing.assert_allclose(rain, expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("member", [0, 3, 4, 13])
+def test_a_turned_member_is_that_of_the_network_turned_the_other_way(member):
+    """Of one convolution, whose mirror image is the convolution with its kernel mirrored."""
+
+    def convolution(kernel, x, s):
+        layout = ("NHWC", "HWIO", "NHWC")
+        return jnp.tanh(
+            jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=layout)
+        )
+
+    kernel = np.random.default_rng(5).standard_normal((5, 5, 3, 1)).astype(np.float32) / 8
+    side = jnp.asarray([member % 8])
+    mirrored = np.asarray(turned_back(jnp.asarray(kernel)[None, ..., 0], side))[0, ..., None]
+    where, coarse = canvas(), coarse_fields(1)
+
+    def rain(kernel, turn):
+        config = SampleConfig(steps=3, batch=4, turn=turn)
+        downscale = make_downscale(convolution, SCALING, PROCESS, config)
+        return np.asarray(downscale(kernel, where, coarse, [member], [MINUTES]))
+
+    np.testing.assert_allclose(rain(kernel, True), rain(mirrored, False), atol=1e-3)
+    assert (np.abs(rain(kernel, True) - rain(kernel, False)).max() > 0.1) == bool(member % 8)
+
+
 def test_a_domain_smaller_than_a_tile_works():
     rain = draw(smooth, canvas(FINE.window(3, 5, 11, 7), origin=(3, 5)), coarse_fields(1), [0])
     assert rain.shape == (1, 11, 7)
@@ -242,3 +268,50 @@ def test_calibrated_members_move_from_a_centre_that_all_share_and_each_can_be_ma
     whole = rain_of(drawn, SCALING, 2.0, quantiles)
     np.testing.assert_allclose(alone[0], whole[2], rtol=1e-4, atol=1e-5)
     assert float(np.abs(whole - rain_of(drawn, SCALING)).max()) > 1
+
+
+def keeps(parameters, x, s):
+    """A network that takes all it is shown, noise too, for rain: x0_hat = x / s."""
+    return x[..., -1:] / s[:, :, None, None]
+
+
+GUESSED = {"sampler": "dpmpp_2m", "sigma_max": 0.3, "sigma_min": 0.1, "first_guess": "RUN"}
+
+
+def ends(guess, *, steps=4, regress=None, **settings):
+    """x0 of two members of one hour at the end of the chain, from a first guess."""
+    config = SampleConfig(**{"steps": steps, "batch": 4, **GUESSED, **settings})
+    shared = {"finish": lambda drawn: drawn.x0, "centred": False}
+    chain = make_chain(keeps, SCALING, PROCESS, config, guess=guess, regress=regress, **shared)
+    return np.asarray(chain(0, canvas(), coarse_fields(1).repeat(2, 0), [0, 1], [MINUTES] * 2))
+
+
+@pytest.mark.parametrize("sampler", ["dpmpp_2m", "heun"])
+def test_a_chain_goes_on_from_the_guess_under_its_noise(sampler):
+    """Where nothing is denoised, the end is the guess and noise of standard deviation sigma_max."""
+    raised = ends(lambda _, condition, noise: jnp.full_like(noise, 0.5), sampler=sampler)
+    flat = ends(lambda _, condition, noise: jnp.zeros_like(noise), sampler=sampler)
+    np.testing.assert_allclose(raised - flat, 0.5, atol=1e-5)
+    np.testing.assert_allclose(np.std(flat), 0.3, rtol=0.03)
+    assert abs(np.corrcoef(flat[0].ravel(), flat[1].ravel())[0, 1]) < 0.05
+
+
+def test_a_guess_has_noise_of_its_own():
+    drawn = ends(lambda _, condition, noise: 0.3 * noise)
+    np.testing.assert_allclose(np.var(drawn), 0.3**2 + 0.3**2, rtol=0.05)
+
+
+def test_of_a_run_of_two_stages_the_guess_is_of_the_whole():
+    whole = ends(lambda _, condition, noise: jnp.full_like(noise, 0.5))
+    both = ends(
+        lambda _, condition, noise: jnp.full_like(noise, 0.5),
+        regress=lambda _, condition: condition[..., :1],
+    )
+    np.testing.assert_allclose(both, whole, atol=1e-5)
+
+
+def test_only_a_chain_that_begins_at_sigma_max_can_begin_from_a_guess():
+    with pytest.raises(ValueError, match="sampler=ddim begins from pure noise"):
+        SampleConfig(first_guess="RUN", sampler="ddim", sigma_max=1)
+    with pytest.raises(ValueError, match="takes sigma_max"):
+        SampleConfig(first_guess="RUN", sampler="heun")

@@ -1,0 +1,52 @@
+"""What an ensemble is made from: an interrupted one goes on only where all of it is the same."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from jaxrain import __version__
+from jaxrain.downscaler import Downscaler
+from jaxrain.ensembles.settings import SampleConfig
+from jaxrain.pairs.cases import Case, hash_cases, hash_drifts
+from jaxrain.pairs.recipe import DataConfig
+
+# What may differ between two commands that draw the same members.
+_FREE = ("members", "batch", "products", "thresholds_mm", "first_guess")
+
+
+def fingerprint(
+    downscaler: Downscaler, cases: Sequence[Case], config: SampleConfig
+) -> dict[str, str]:
+    """All that defines the fields of a run's ensemble, by name, as text."""
+    data = downscaler.config.data
+    network = [
+        dataclasses.asdict(downscaler.config.model),
+        dataclasses.asdict(downscaler.config.diffusion),
+        [data.target, data.rain_scaling, data.rain_scale_mm, data.standardize, data.patch],
+        [data.interpolations, downscaler.config.train.precision, downscaler.manifest["statistics"]],
+    ]
+    tile, overlap = config.tiling(data.patch)
+    settings = dataclasses.asdict(config) | {"tile": tile, "overlap": overlap}
+    return {
+        "version of jaxrain": __version__,
+        "checkpoint": downscaler.checkpoint,
+        **downscaler.beside.hashes(),
+        **({"calibration": downscaler.calibration.sha256()} if downscaler.calibration else {}),
+        "network": hashlib.sha256(json.dumps(network, sort_keys=True).encode()).hexdigest(),
+        "input": hash_cases(cases),
+        **_beside(data, downscaler.manifest),
+        **({"steering wind": hash_drifts(cases)} if config.noise_correlation else {}),
+        **{name: str(value) for name, value in settings.items() if name not in _FREE},
+    }
+
+
+def _beside(data: DataConfig, manifest: dict[str, Any]) -> dict[str, str]:
+    """What a fingerprint says of static fields and encodings; nothing where there are none."""
+    static = json.dumps(manifest.get("static", []), sort_keys=True)
+    known = {
+        "static fields": hashlib.sha256(static.encode()).hexdigest() if data.static else "",
+        "encodings": ", ".join(data.encodings),
+    }
+    return {name: text for name, text in known.items() if text}
