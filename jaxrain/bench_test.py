@@ -27,7 +27,7 @@ def test_a_run_whose_chains_have_no_crps_is_sent_to_tune(tmp_path, capsys, monke
     (tmp_path / "run" / "report").mkdir(parents=True)
     (tmp_path / "run" / "config.yaml").write_text("")
     assert bench.main(["--run", "run"]) == 2
-    assert "python -m jaxrain.tune run --samplers" in capsys.readouterr().err
+    assert "python -m jaxrain.tune run --chains dpmpp_2m:8" in capsys.readouterr().err
     trial = {"sampler": "dpmpp_2m", "steps": 8, "crps_mm": 1.0, "seconds": 1.0}
     (tmp_path / "run" / "report" / "tune.json").write_text(json.dumps({"trials": [trial]}))
     assert bench.main(["--run", "run"]) == 2

@@ -155,7 +155,6 @@ def rain_of(
 
 
 def map_quantiles(rain_mm: jax.Array, source_mm: np.ndarray, target_mm: np.ndarray) -> jax.Array:
-    """Rain of any shape through a rising map; beyond its last amount the last ratio holds on."""
-    ratio = target_mm[-1] / source_mm[-1] if source_mm[-1] > 0 else 1.0
+    """Rain of any shape through a rising map; beyond its last amount the correction in mm stays."""
     inside = jnp.interp(rain_mm, source_mm, target_mm)
-    return jnp.where(rain_mm > source_mm[-1], rain_mm * ratio, inside)
+    return inside + jnp.maximum(rain_mm - source_mm[-1], 0)

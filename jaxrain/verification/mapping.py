@@ -31,11 +31,14 @@ class QuantileMap:
     hours: int
 
     def __call__(self, rain_mm: np.ndarray) -> np.ndarray:
-        """Maps rain of any shape [mm]; NaN stays. Beyond the last amount its ratio holds on."""
+        """Maps rain of any shape [mm]; NaN stays.
+
+        Beyond the last amount its correction in mm stays (Boe et al. 2007, doi:10.1002/joc.1602):
+        its ratio, of hours that were all but dry, would say nothing of heavy rain.
+        """
         inside = np.interp(rain_mm, self.source_mm, self.target_mm)
-        ratio = self.target_mm[-1] / self.source_mm[-1] if self.source_mm[-1] > 0 else 1.0
-        beyond = rain_mm > self.source_mm[-1]
-        return np.where(beyond, rain_mm * ratio, inside).astype(rain_mm.dtype)
+        further = np.maximum(rain_mm - self.source_mm[-1], 0)
+        return (inside + further).astype(rain_mm.dtype)
 
 
 def fit_map(source_counts: np.ndarray, target_counts: np.ndarray, hours: int = 0) -> QuantileMap:
