@@ -107,7 +107,7 @@ def test_ema_survives_in_our_formats_and_a_public_file_takes_either(folder, form
         assert torch.equal(last[name], state[name])
         assert torch.equal(mean[name], ema[name])
     first, second = (Path(name, "config.yaml").read_text() for name in ("first", "second"))
-    assert first.replace("first", "second") == second
+    assert first.replace("run: first", "run: second") == second
 
 
 def test_a_run_comes_out_in_the_other_dialect_too(folder, capsys):

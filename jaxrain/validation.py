@@ -111,13 +111,17 @@ def draw(downscale: Callable[..., Any], weights: Any, case: Case, members: int) 
 
 
 def choose_cases(config: Config, store: Store) -> list[Case]:
-    """Hours spread evenly over the wetter half of the validation hours; of each, a wet window."""
+    """Hours spread evenly over the wetter half of the validation hours; of each, a wet window.
+
+    Where the wetter half has fewer than are asked for, the wettest hours of all.
+    """
     hours = [(area, hour) for area in store.areas for hour in area.indices("validation")]
     wetness = [float(area.cover(hour)[1].mean()) for area, hour in hours]
-    wetter = [h for h, wet in zip(hours, wetness, strict=True) if wet >= np.median(wetness)]
-    count = min(config.train.validation_cases, len(wetter))
+    count = min(config.train.validation_cases, len(hours))
     if count == 0:
         return []
+    least = min(np.median(wetness), sorted(wetness)[-count])
+    wetter = [h for h, wet in zip(hours, wetness, strict=True) if wet >= least]
     chosen = np.linspace(0, len(wetter) - 1, count).round().astype(int)
     return [make_case(config, store.channels, *wetter[index]) for index in chosen]
 

@@ -2,10 +2,12 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from jaxrain import validation
 from jaxrain.config import Config
 from jaxrain.diffusion.unet import UNetConfig
 from jaxrain.ensembles.settings import SampleConfig
 from jaxrain.pairs.recipe import DataConfig
+from jaxrain.training.settings import TrainConfig
 from jaxrain.validation import score, spread_skill, wettest_window, window_tiling
 
 
@@ -59,3 +61,23 @@ def test_a_window_smaller_than_a_tile_has_no_padding_but_the_networks():
     assert window_tiling(config, 61) == (64, 0)
     assert window_tiling(config, 128) == (128, 32)
     assert window_tiling(config, 200) == (128, 32)
+
+
+def test_hours_are_of_the_wetter_half_and_more_only_where_more_are_asked_for(monkeypatch):
+    wetness = (0.1, 0.4, 0.0, 0.3, 0.2)
+    area = SimpleNamespace(
+        indices=lambda split: list(range(len(wetness))),
+        cover=lambda hour: (None, np.asarray([wetness[hour]])),
+    )
+    store = SimpleNamespace(areas=[area], channels=["tp"])
+    monkeypatch.setattr(validation, "make_case", lambda config, channels, area, hour: hour)
+
+    def chosen(count):
+        train = TrainConfig(validation_cases=count)
+        return validation.choose_cases(Config(train=train), store)
+
+    assert chosen(0) == []
+    assert chosen(2) == [1, 4]
+    assert chosen(3) == [1, 3, 4]
+    assert chosen(4) == [0, 1, 3, 4]
+    assert chosen(9) == [0, 1, 2, 3, 4]

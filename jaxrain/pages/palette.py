@@ -89,3 +89,10 @@ def system_colour(name: str, systems: Iterable[str] = ()) -> str:
         return SYSTEM_COLOURS[name]
     others = [system for system in systems if system not in SYSTEM_COLOURS]
     return OTHER_COLOURS[others.index(name) % len(OTHER_COLOURS)]
+
+
+def system_line(name: str, systems: Iterable[str] = ()) -> str:
+    """Its line in a figure: solid, then dashed, then dotted, where the colours begin again."""
+    others = [system for system in systems if system not in SYSTEM_COLOURS]
+    turn = others.index(name) // len(OTHER_COLOURS) if name in others else 0
+    return ("-", "--", ":", "-.")[turn % 4]

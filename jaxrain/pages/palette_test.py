@@ -15,6 +15,8 @@ from jaxrain.pages.palette import (
     gap_scale,
     probability_scale,
     rain_scale,
+    system_colour,
+    system_line,
     wet_scale,
 )
 
@@ -88,3 +90,10 @@ def test_shares_of_time_darken_evenly(scale, edges):
     lightness = [lab(colours(norm(value))[:3], "normal")[0] for value in middles]
     assert (np.diff(lightness) < -2).all()
     assert colours(norm(0.0))[:3] == (1, 1, 1)
+
+
+def test_eleven_forecasts_beside_one_another_are_each_another_line():
+    systems = ["model", "bilinear", *(f"other{number}" for number in range(9))]
+    drawn = {(system_colour(name, systems), system_line(name, systems)) for name in systems}
+    assert len(drawn) == len(systems)
+    assert system_line("model", systems) == system_line("truth") == "-"

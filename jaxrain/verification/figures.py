@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from jaxrain.pages.palette import system_colour
+from jaxrain.pages.palette import system_colour, system_line
 from jaxrain.pages.pictures import new_figure, tidy
 from jaxrain.verification import spectra
 from jaxrain.verification.fractions import WINDOWS_KM
@@ -26,6 +26,7 @@ def spectrum_figure(found: Verification) -> Figure:
     for name, line in lines.items():
         colour = system_colour(MODEL if name == "members" else name, found.systems)
         style = {"color": colour, "label": name, "lw": 2.2 if name in ("truth", "members") else 1.4}
+        style["ls"] = system_line(name, found.systems)
         if count > 0 and line.min() > 0:
             power.plot(waves, line / count, **style)
         if name != "truth" and count > 0:

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from jaxrain.grids.grid import Grid
 from jaxrain.pages.field_map import draw_field
-from jaxrain.pages.palette import system_colour
+from jaxrain.pages.palette import system_colour, system_line
 from jaxrain.pages.pictures import new_figure, tidy
 from jaxrain.verification.breakdown import parts_of
 from jaxrain.verification.scoring import MODEL, Verification
@@ -59,7 +59,8 @@ def diurnal_figure(found: Verification) -> Figure | None:
             values = [known.get(hour, np.nan) for hour in range(24)]
             width = 2.2 if name in ("truth", MODEL) else 1.2
             colour = system_colour(name, found.systems)
-            ax.plot(np.arange(24) + 0.5, values, "o-", ms=3, lw=width, color=colour, label=name)
+            style = {"color": colour, "label": name, "ls": system_line(name, found.systems)}
+            ax.plot(np.arange(24) + 0.5, values, marker="o", ms=3, lw=width, **style)
         ax.set_xlim(0, 24)
         ax.set_xticks(range(0, 25, 3))
         ax.set_ylim(bottom=0)

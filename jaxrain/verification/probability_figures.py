@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from jaxrain.pages.palette import system_colour
+from jaxrain.pages.palette import system_colour, system_line
 from jaxrain.pages.pictures import new_figure, tidy
 from jaxrain.verification.points import THRESHOLDS_MM
 from jaxrain.verification.probabilities import roc_curve
@@ -58,7 +58,8 @@ def _roc(ax: Axes, found: Verification, t: int) -> None:
             continue
         colour = system_colour(name, found.systems)
         if len(hits) > 3:
-            ax.plot(false_alarms, hits, "o-", color=colour, ms=3, label=f"{name} {area:.2f}")
+            line, told = system_line(name, found.systems), f"{name} {area:.2f}"
+            ax.plot(false_alarms, hits, marker="o", ls=line, color=colour, ms=3, label=told)
         else:
             # A single forecast is one point; the lines to the corners are chance's.
             ax.plot(false_alarms[1], hits[1], "D", color=colour, ms=5, label=f"{name} {area:.2f}")
