@@ -26,7 +26,7 @@ class Beside:
         """The run's network, apply(weights, x, s), as a function of what `weights` makes."""
         if self.regression is None and self.first_guess is None:
             return apply
-        return lambda both, x, s: apply(both.network, x, s)
+        return lambda weights, x, s: apply(weights.network, x, s)
 
     def weights(self, own: Params) -> Params | Weights:
         """Weights of all networks in one: the run's alone where it works alone."""

@@ -77,7 +77,7 @@ def calibrate(downscaler: Downscaler, cases: Sequence[Case], members: int) -> Ca
         report["held_out"] = scores(cases, [held[number] for number in numbers])
     return Calibration(
         checkpoint=downscaler.checkpoint,
-        settings=settings_of(config),
+        settings=settings_of(config, downscaler.beside.hashes().get("first guess")),
         inflation=whole.inflation,
         source_mm=source,
         target_mm=target,

@@ -74,8 +74,7 @@ def load_companion(
     differs += [name for name in ("channels", "statistics") if trained[name] != manifest[name]]
     if differs:
         raise InputError(
-            f"{folder} was trained on other data than {config.train.run} ({differs[0]} differs): "
-            f"{remedy}"
+            f"{folder} was trained on other data than this run ({differs[0]} differs): {remedy}"
         )
     channels = len(trained["channels"])
     init, apply = define_network(own.model, own.data, channels, own.train.precision)

@@ -55,7 +55,16 @@ def load_first_guess(config: Config, manifest: dict[str, Any]) -> FirstGuess | N
     objective = found.config.diffusion.objective
     if objective == "denoising" or found.config.data.target == "regression":
         raise InputError(
-            f"{name} does not draw in one step: expected a run of diffusion.objective=crps or "
-            "regression, and of one stage"
+            f"{name} does not draw in one step (diffusion.objective={objective}, "
+            f"data.target={found.config.data.target}): expected a run of objective crps or "
+            "regression, of one stage"
         )
+    if config.sample.turn and not found.config.data.augment:
+        raise InputError(
+            f"{name} was trained on one side of the weather (data.augment=false): set "
+            "sample.turn=false"
+        )
+    tile, _ = config.sample.tiling(config.data.patch)
+    if tile % (divisor := found.config.model.divisor):
+        raise InputError(f"{name} takes tiles that are multiples of {divisor}: sample.tile={tile}")
     return FirstGuess(found)

@@ -122,7 +122,8 @@ def _sample(arguments: argparse.Namespace) -> None:
         )
     cases, origin = _cases(arguments, downscaler)
     config = downscaler.config.sample
-    if downscaler.calibration and (differs := downscaler.calibration.differs(config)):
+    guess = downscaler.beside.hashes().get("first guess")
+    if downscaler.calibration and (differs := downscaler.calibration.differs(config, guess)):
         print(
             f"warning: the calibration was fitted to members of sample.{differs}; run "
             f"`python -m jaxrain.tune {arguments.run} --calibrate` for these settings",

@@ -43,9 +43,9 @@ class Regression:
     step: int
     sha256: str
 
-    def regress(self, both: Weights, condition: jax.Array) -> jax.Array:
+    def regress(self, weights: Weights, condition: jax.Array) -> jax.Array:
         """What the regression says of x0, [B, H, W, 1], from its condition [B, H, W, C]."""
-        return regress(partial(self.apply, both.regression), condition)
+        return regress(partial(self.apply, weights.regression), condition)
 
     def keep(self, run: Path) -> None:
         """Notes in RUN/regression.json that the second stage is begun beside these weights."""
@@ -68,7 +68,7 @@ def first_stage(config: Config, train: Callable[[Config], None]) -> None:
     if agree((run / NOTE).is_file):
         return
     if source is None:
-        train(_settings(config))
+        train(first_stage_settings(config))
     elif not agree((run / FOLDER).is_dir):
         agree(lambda: _copy(Path(source), run))
 
@@ -101,13 +101,14 @@ def load_regression(config: Config, run: Path, manifest: dict[str, Any]) -> Regr
     return Regression(found.apply, found.weights, found.step, found.sha256)
 
 
-def _settings(config: Config) -> Config:
+def first_stage_settings(config: Config) -> Config:
     """Of the first stage: the run's, but for what it learns and where it lies."""
     train, data = config.train, config.data
     return dataclasses.replace(
         config,
         data=dataclasses.replace(data, target=data.measured_from),
         diffusion=dataclasses.replace(config.diffusion, objective="regression"),
+        sample=dataclasses.replace(config.sample, first_guess=None),  # it has no chain
         train=dataclasses.replace(
             train,
             run=str(Path(train.run) / FOLDER),

@@ -12,6 +12,7 @@ from jaxrain.downscaler import load
 from jaxrain.errors import InputError
 from jaxrain.fingerprint import fingerprint
 from jaxrain.pairs.build import prepare
+from jaxrain.stages import first_stage_settings
 from jaxrain.training.metrics import last_step
 from jaxrain.training.saved import saved_steps
 from jaxrain.training.stopping import Stop, Stopped
@@ -194,6 +195,11 @@ def test_a_chain_begins_from_the_first_guess_of_another_run(regression, both, ca
     assert "has no chain to begin from it" in capsys.readouterr().err
 
 
+def test_a_run_of_two_stages_may_have_a_first_guess_from_the_beginning(config_file):
+    words = ["data.target=regression", "sample.first_guess=RUN", "sample.sigma_max=1"]
+    assert first_stage_settings(load_config(config_file, words)).sample.first_guess is None
+
+
 @pytest.mark.slow
 def test_validation_and_calibration_begin_from_the_first_guess_too(regression, config_file):
     folder = regression.parent / "guessing"
@@ -204,8 +210,13 @@ def test_validation_and_calibration_begin_from_the_first_guess_too(regression, c
     assert tune.main([str(folder), "--calibrate", "--cases", "1", "--members", "2"]) == 0
     found = json.loads((folder / "calibration.json").read_text())
     assert found["inflation"] == 1.0
-    assert found["settings"]["first_guess"] == str(regression)
-    assert load(folder).calibration.differs(load(folder).config.sample) is None
+    guess = load(regression).checkpoint
+    assert found["settings"]["first_guess"] == guess
+    again = load(folder)
+    assert again.calibration.differs(again.config.sample, guess) is None
+    object.__setattr__(again.calibration, "inflation", 1.5)
+    with pytest.raises(InputError, match="a chain from a first guess does not have"):
+        again.program(again.config.sample)
 
 
 @pytest.mark.slow

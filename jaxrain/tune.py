@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SAMPLERS = ("dpmpp_2m", "heun", "ddim")
 STEPS = (8, 12, 16, 20, 30, 50)
+TUNED_WITH = ("first_guess", "sigma_max", "turn")  # of `sample`; kept with a new default
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,6 +77,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="instead: fit spread and amounts of the run's members to the validation hours; "
         "sampling then uses them unless sample.calibrate=false",
     )
+    parser.add_argument("--first-guess", metavar="RUN2", help="as of sample, with --sigma-max")
+    parser.add_argument("--sigma-max", metavar="S", help="as of sample")
+    parser.add_argument("--turn", choices=("true", "false"), help="as of sample")
     parser.add_argument("--store", metavar="DIR", help="where the run's store lies now")
     parser.add_argument("--dry-run", action="store_true", help="leave the run's default as it is")
     return run_command(_tune, parser, argv)
@@ -93,6 +97,8 @@ def _tune(arguments: argparse.Namespace) -> None:
     keep_compiled_programs()
     words = ["sample.calibrate=false"]  # what is tuned and fitted are members as they come
     words += [f"data.store={arguments.store}"] if arguments.store else []
+    given = {name: getattr(arguments, name) for name in TUNED_WITH}
+    words += [f"sample.{name}={value}" for name, value in given.items() if value is not None]
     downscaler = load(arguments.run, words)
     if downscaler.deterministic:
         raise InputError(f"{arguments.run} is a regression: it has no sampler to tune")
@@ -103,7 +109,10 @@ def _tune(arguments: argparse.Namespace) -> None:
         raise InputError(
             f"{arguments.run} draws members in one step: no sampler to tune; give --calibrate"
         )
-    settings = [_setting(downscaler, *chain) for chain in _chains(arguments)]
+    chains = _chains(arguments)
+    if downscaler.config.sample.first_guess is not None and arguments.samplers is SAMPLERS:
+        chains = [chain for chain in chains if chain[0] != "ddim"]  # begins from pure noise
+    settings = [_setting(downscaler, *chain) for chain in chains]
     cases = _cases(downscaler, arguments.cases)
     trials = []
     print("| sampler | steps | seconds a member | CRPS [mm] | spread/skill |")
@@ -252,7 +261,15 @@ def _save(downscaler: "Downscaler", trials: Sequence[Trial], best: Trial, *, def
         # Read anew: the store may have been named for this command alone.
         path = downscaler.run / "config.yaml"
         config = load_config(path)
-        sample = dataclasses.replace(config.sample, sampler=best.sampler, steps=best.steps)
+        tuned = downscaler.config.sample
+        sample = dataclasses.replace(
+            config.sample,
+            sampler=best.sampler,
+            steps=best.steps,
+            first_guess=tuned.first_guess,
+            sigma_max=tuned.sigma_max,
+            turn=tuned.turn,
+        )
         save_config(dataclasses.replace(config, sample=sample), path)
 
 

@@ -24,10 +24,7 @@ from jaxrain.whole import whole_file
 FILE = "calibration.json"
 
 # What of `sample` shapes the members that a calibration is fitted to.
-SETTINGS = (
-    *("sampler", "steps", "eta", "sigma_min", "sigma_max"),
-    *("first_guess", "noise_scale", "turn"),
-)
+SETTINGS = ("sampler", "steps", "eta", "sigma_min", "sigma_max", "noise_scale", "turn")
 
 
 class Drawn(NamedTuple):
@@ -71,17 +68,19 @@ class Calibration:
         with whole_file(run / FILE) as partial:
             partial.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
 
-    def differs(self, config: SampleConfig) -> str | None:
+    def differs(self, config: SampleConfig, first_guess: str | None = None) -> str | None:
         """The first setting that it was not fitted with, as `name=THEN, now it is NOW`."""
-        before = settings_of(SampleConfig())  # of a setting that is younger than the calibration
-        for name, here in settings_of(config).items():
+        # What a setting that is younger than the calibration was then.
+        before = settings_of(SampleConfig(), None)
+        for name, here in settings_of(config, first_guess).items():
             if (fitted := self.settings.get(name, before[name])) != here:
                 return f"{name}={fitted}, now it is {here}"
         return None
 
     def sha256(self) -> str:
         """Of what it does to rain."""
-        content = json.dumps([self.inflation, self.source_mm, self.target_mm])
+        beyond = "the last correction in mm"
+        content = json.dumps([self.inflation, self.source_mm, self.target_mm, beyond])
         return hashlib.sha256(content.encode()).hexdigest()
 
     def told(self) -> str:
@@ -100,9 +99,9 @@ class Calibration:
         }
 
 
-def settings_of(config: SampleConfig) -> dict[str, Any]:
-    """The settings of `sample` that a calibration belongs to."""
-    return {name: getattr(config, name) for name in SETTINGS}
+def settings_of(config: SampleConfig, first_guess: str | None) -> dict[str, Any]:
+    """The settings of `sample` that a calibration belongs to, and the first guess's sha256."""
+    return {name: getattr(config, name) for name in SETTINGS} | {"first_guess": first_guess}
 
 
 def load_calibration(run: Path, checkpoint: str) -> Calibration | None:

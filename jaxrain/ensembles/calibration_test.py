@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -70,7 +71,7 @@ def test_it_is_kept_with_the_run_and_belongs_to_its_weights(tmp_path):
     config = SampleConfig(sampler="dpmpp_2m", steps=20)
     made = Calibration(
         checkpoint="a",
-        settings=settings_of(config),
+        settings=settings_of(config, None),
         inflation=1.5,
         source_mm=(0.0, 1.0),
         target_mm=(0.0, 2.0),
@@ -82,6 +83,10 @@ def test_it_is_kept_with_the_run_and_belongs_to_its_weights(tmp_path):
     assert json.loads(made.attributes()["jaxrain_calibration_scores"]) == made.report
     assert "4 windows" in made.attributes()["jaxrain_calibration"]
     assert made.differs(config) is None
+    assert made.differs(config, "abc") == "first_guess=None, now it is abc"
+    older = replace(made, settings={k: v for k, v in made.settings.items() if k != "turn"})
+    assert older.differs(config) is None
+    assert older.differs(replace(config, turn=True)) == "turn=False, now it is True"
     assert made.differs(SampleConfig(sampler="dpmpp_2m", steps=8)) == "steps=20, now it is 8"
     with pytest.raises(InputError, match=r"another checkpoint.*--calibrate"):
         load_calibration(tmp_path, "b")

@@ -115,6 +115,8 @@ def make_chain(
 
     Other arguments, Raises: as `make_downscale`.
     """
+    if (guess is None) != (config.first_guess is None):
+        raise ValueError("guess and config.first_guess: expected both or neither")
     schedule = make_schedule(diffusion.schedule, diffusion.steps, diffusion.start, diffusion.end)
     last = hour_weights(config.noise_correlation, config.noise_hours)
     begin = first_level(schedule, config.sigma_max)
@@ -182,19 +184,20 @@ def make_chain(
             expected = fuse(regress_tiles, lattice, count, config.batch, axis)(blank, 0.0)
 
         # A function of condition and noise, of tiles as each one's member looks at them.
-        def seen(of: OfTiles, tiles: jax.Array, x: jax.Array, item: jax.Array) -> jax.Array:
+        def seen(of: OfTiles, tiles: jax.Array, x: jax.Array, side: jax.Array) -> jax.Array:
             if not config.turn:
                 return of(tiles, x)
-            side = side_of(members[item])
             return turned_back(of(turned(tiles, side), turned(x, side)), side)
 
+        sides = side_of(members)
+
         def denoise_tiles(
-            x: jax.Array, s: jax.Array, item: jax.Array, corner: jax.Array
+            side: jax.Array, x: jax.Array, s: jax.Array, item: jax.Array, corner: jax.Array
         ) -> jax.Array:
             tiles = predictors.tiles(item, corner, tile)
             if regress is not None:
                 tiles = jnp.concatenate([tiles, cut_tiles(expected, item, corner, tile)], -1)
-            return seen(lambda c, x: denoiser(network, c, diffusion)(x, s), tiles, x, item)
+            return seen(lambda c, x: denoiser(network, c, diffusion)(x, s), tiles, x, side[item])
 
         def white(k: ArrayLike, who: jax.Array) -> jax.Array:
             named = (seed, who, minutes, jnp.asarray(k), origin, lattice.canvas)
@@ -208,7 +211,7 @@ def make_chain(
                 x: jax.Array, s: jax.Array, item: jax.Array, corner: jax.Array
             ) -> jax.Array:
                 tiles = predictors.tiles(item, corner, tile)
-                return seen(lambda c, x: guess(parameters, c, x), tiles, x, item)
+                return seen(lambda c, x: guess(parameters, c, x), tiles, x, sides[item])
 
             guessed = fuse(guess_tiles, lattice, count, config.batch, axis)
             begun = clipped(guessed(white(_OF_GUESS, members), 0.0), target_bounds(scaling))
@@ -216,16 +219,19 @@ def make_chain(
 
         def noise(k: ArrayLike) -> jax.Array:
             fresh = white(k, members) * jnp.where(jnp.asarray(k) == 0, 1.0, config.noise_scale)
-            if begun is None:
-                return fresh
-            return jnp.where(jnp.asarray(k) == 0, begin * begun + rest * fresh, fresh)
+            first = isinstance(k, int) and k == 0  # not traced, so that no loop keeps the guess
+            return fresh if begun is None or not first else begin * begun + rest * fresh
 
-        denoise = fuse(denoise_tiles, lattice, count, config.batch, axis)
+        def denoise_from(side: jax.Array) -> Denoise:
+            return fuse(partial(denoise_tiles, side), lattice, count, config.batch, axis)
+
+        denoise = denoise_from(sides)
         x0 = expected + sampler(denoise, noise)
         centre = None
         if centred:
             nobody = jnp.full_like(members, -1)
-            centre = expected + clipped(denoise(white(0, nobody), begin), clip)
+            found = denoise_from(jnp.zeros_like(sides))(white(0, nobody), begin)
+            centre = expected + clipped(found, clip)
 
         def inside(field: jax.Array) -> jax.Array:
             height, width = lattice.shape

@@ -15,8 +15,8 @@ import pytest
 from jaxrain.diffusion.process import DiffusionConfig
 from jaxrain.ensembles import fusion
 from jaxrain.ensembles.canvas import make_canvas
-from jaxrain.ensembles.canvas_test import SCALING
 from jaxrain.ensembles.chain import make_downscale
+from jaxrain.ensembles.chain_test import SCALING
 from jaxrain.ensembles.settings import SampleConfig
 from jaxrain.grids.grid import Grid
 from jaxrain.grids.tiling import Lattice, blend_weights

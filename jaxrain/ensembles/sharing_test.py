@@ -60,7 +60,7 @@ def test_devices_that_share_fields_or_tiles_draw_what_one_draws():
     here = Path(__file__).parent
     operations = here.parent / "training" / "gradients_test.py"
     ran = subprocess.run(
-        [sys.executable, "-c", SHARED, here / "canvas_test.py", operations],
+        [sys.executable, "-c", SHARED, here / "chain_test.py", operations],
         timeout=600,
         capture_output=True,
         text=True,

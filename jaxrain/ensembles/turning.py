@@ -2,7 +2,8 @@
 
 A network that was trained on turned and mirrored patches has learned the weather from eight sides,
 and from each it says something else: members that look from different sides differ as the
-network's own errors do.
+network's own errors do. It is the geometric self-ensemble of Lim et al. 2017 (arXiv:1707.02921),
+with one side a member instead of the mean of all.
 """
 
 import jax
