@@ -109,10 +109,8 @@ def _tune(arguments: argparse.Namespace) -> None:
         raise InputError(
             f"{arguments.run} draws members in one step: no sampler to tune; give --calibrate"
         )
-    chains = _chains(arguments)
-    if downscaler.config.sample.first_guess is not None and arguments.samplers is SAMPLERS:
-        chains = [chain for chain in chains if chain[0] != "ddim"]  # begins from pure noise
-    settings = [_setting(downscaler, *chain) for chain in chains]
+    guessed = downscaler.config.sample.first_guess is not None
+    settings = [_setting(downscaler, *chain) for chain in _chains(arguments, guessed)]
     cases = _cases(downscaler, arguments.cases)
     trials = []
     print("| sampler | steps | seconds a member | CRPS [mm] | spread/skill |")
@@ -147,9 +145,15 @@ def pareto(trials: Sequence[Trial]) -> list[Trial]:
     return front
 
 
-def _chains(arguments: argparse.Namespace) -> list[tuple[str, int]]:
+def _chains(arguments: argparse.Namespace, guessed: bool) -> list[tuple[str, int]]:
+    """What is asked for, in order; by default no sampler that cannot begin from a first guess."""
+    from jaxrain.ensembles.settings import SAMPLERS_FROM_A_GUESS
+
     if not arguments.chains:
-        return [(name, steps) for name in arguments.samplers for steps in arguments.steps]
+        names = arguments.samplers
+        if names is SAMPLERS and guessed:
+            names = [name for name in SAMPLERS if name in SAMPLERS_FROM_A_GUESS]
+        return [(name, steps) for name in names for steps in arguments.steps]
     chains = []
     for word in arguments.chains:
         name, _, steps = word.partition(":")

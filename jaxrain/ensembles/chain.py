@@ -143,7 +143,10 @@ def make_chain(
     try:  # shapes alone, so that what a sampler refuses is known before hours of reading
         jax.eval_shape(lambda: sampler(lambda x, s: x, lambda k: jnp.zeros((1, 1, 1, 1))))
     except ValueError as error:
-        raise InputError(f"sample.sampler={config.sampler}: {error}; set sample.steps") from None
+        raise InputError(
+            f"sample.sampler={config.sampler}: {error}; set sample.steps, or "
+            "sample.sigma_min and sample.sigma_max"
+        ) from None
 
     def chain(
         parameters: Any,
@@ -183,7 +186,7 @@ def make_chain(
 
             expected = fuse(regress_tiles, lattice, count, config.batch, axis)(blank, 0.0)
 
-        # A function of condition and noise, of tiles as each one's member looks at them.
+        # What `of` says of tiles that it is shown from a side.
         def seen(of: OfTiles, tiles: jax.Array, x: jax.Array, side: jax.Array) -> jax.Array:
             if not config.turn:
                 return of(tiles, x)
