@@ -34,7 +34,7 @@ class Beside:
             return own
         return Weights(
             own,
-            None if self.regression is None else self.regression.weights,
+            None if self.regression is None else self.regression.run.weights,
             None if self.first_guess is None else self.first_guess.run.weights,
         )
 
@@ -51,7 +51,7 @@ class Beside:
         """sha256 of the weights of each, by name."""
         found = {}
         if self.regression is not None:
-            found["regression"] = self.regression.sha256
+            found["regression"] = self.regression.run.sha256
         if self.first_guess is not None:
             found["first guess"] = self.first_guess.run.sha256
         return found

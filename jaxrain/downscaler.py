@@ -191,9 +191,9 @@ class Downscaler:
         if key not in self._programs:
             _, scaling, diffusion, *others = self._parts(one, mesh)
             diffusion = dataclasses.replace(diffusion, objective="regression")
-            self._programs[key] = make_downscale(regression.apply, scaling, diffusion, *others)
+            self._programs[key] = make_downscale(regression.run.apply, scaling, diffusion, *others)
         canvas = canvas_of(case, self.config.data, one)
-        weights = on_each(regression.weights, mesh)
+        weights = on_each(regression.run.weights, mesh)
         return partial(draw, self._programs[key], weights, case, canvas, one, mesh=mesh)
 
     def attributes(self, config: SampleConfig) -> dict[str, Any]:

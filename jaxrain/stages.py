@@ -14,14 +14,12 @@ from typing import Any
 
 import jax
 
-from jaxrain.companions import Weights, load_companion
+from jaxrain.companions import Companion, Weights, load_companion
 from jaxrain.config import Config, load_config
 from jaxrain.diffusion.process import regress
 from jaxrain.errors import InputError
 from jaxrain.pairs.store import save_json
-from jaxrain.training.gradients import Params
 from jaxrain.training.hosts import agree
-from jaxrain.training.network import Apply
 
 FOLDER = "regression"
 NOTE = "regression.json"
@@ -29,27 +27,21 @@ NOTE = "regression.json"
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Regression:
-    """The first stage, trained.
+    """The first stage.
 
     Attributes:
-      apply: its network, apply(weights, x, s).
-      weights: averaged over its training.
-      step: of the checkpoint that they come from.
-      sha256: of the weights.
+      run: trained.
     """
 
-    apply: Apply
-    weights: Params
-    step: int
-    sha256: str
+    run: Companion
 
     def regress(self, weights: Weights, condition: jax.Array) -> jax.Array:
         """What the regression says of x0, [B, H, W, 1], from its condition [B, H, W, C]."""
-        return regress(partial(self.apply, weights.regression), condition)
+        return regress(partial(self.run.apply, weights.regression), condition)
 
     def keep(self, run: Path) -> None:
         """Notes in RUN/regression.json that the second stage is begun beside these weights."""
-        save_json(run / NOTE, {"step": self.step, "sha256": self.sha256})
+        save_json(run / NOTE, {"step": self.run.step, "sha256": self.run.sha256})
 
 
 def first_stage(config: Config, train: Callable[[Config], None]) -> None:
@@ -98,7 +90,7 @@ def load_regression(config: Config, run: Path, manifest: dict[str, Any]) -> Regr
             f"{folder} holds other weights of step {found.step} than {run} was begun with: bring "
             "back a copy, or begin anew with another train.run=FOLDER"
         )
-    return Regression(found.apply, found.weights, found.step, found.sha256)
+    return Regression(found)
 
 
 def first_stage_settings(config: Config) -> Config:

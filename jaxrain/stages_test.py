@@ -243,7 +243,7 @@ def test_stopped_in_either_stage_it_goes_on_to_the_same_weights(both, config_fil
         assert 2 <= saved_steps(at)[-1] < steps
     train.train(config)
     assert load(folder).checkpoint == load(both).checkpoint
-    assert load(folder).beside.regression.sha256 == load(both).beside.regression.sha256
+    assert load(folder).beside.regression.run.sha256 == load(both).beside.regression.run.sha256
 
 
 def test_a_trained_regression_is_taken_and_other_weights_are_refused(
@@ -252,7 +252,7 @@ def test_a_trained_regression_is_taken_and_other_weights_are_refused(
     folder = tmp_path / "taken"
     words = ["data.target=regression", f"train.regression={regression}"]
     assert run(config_file, folder, *words, "train.steps=2") == 0
-    assert load(folder).beside.regression.sha256 == load(regression).checkpoint
+    assert load(folder).beside.regression.run.sha256 == load(regression).checkpoint
 
     (folder / "regression.json").write_text(json.dumps({"step": 6, "sha256": "0"}))
     with pytest.raises(InputError, match="other weights of step 6"):

@@ -118,7 +118,9 @@ def train(config: "Config", stop: "Stop | None" = None) -> None:
     if config.data.target == "regression":
         first_stage(config, lambda first: train(first, stop))
     scaling, regression = store.scaling(config.data), load_regression(config, run, store.manifest)
-    loss_fn = make_loss(apply, config.diffusion, scaling, regression.apply if regression else None)
+    loss_fn = make_loss(
+        apply, config.diffusion, scaling, regression.run.apply if regression else None
+    )
     with contextlib.ExitStack() as stack:
 
         def take() -> None:
@@ -183,7 +185,7 @@ def train(config: "Config", stop: "Stop | None" = None) -> None:
                 config, store, apply, mesh, run / "report" if is_first() else None, regression
             ),
             stop=stop,
-            frozen=(put_state(regression.weights, mesh),) if regression else (),
+            frozen=(put_state(regression.run.weights, mesh),) if regression else (),
         )
         train_loop(training, state, read_progress(kept) if kept else None, batches)
     _say(f"trained: {run}; next: python -m jaxrain.sample {run} --output OUT.nc")
