@@ -16,6 +16,7 @@ from absl import flags
 from jaxrain.errors import InputError
 from jaxrain.grids.regrid import local_weights, reach
 from jaxrain.pairs.encodings import encode_time
+from jaxrain.pairs.epochs import epoch_hours
 from jaxrain.pairs.interpolation import Matrices, interpolation_matrices
 from jaxrain.pairs.placement import Places, draw, places
 from jaxrain.pairs.recipe import DataConfig
@@ -43,7 +44,8 @@ def training_batches(
 
     Args:
       store: finished.
-      config: patch, wet_fraction, augmentation, max_missing, interpolations, encodings.
+      config: patch, wet_fraction, balance_days, augmentation, max_missing, interpolations,
+        encodings.
       batch_size: examples of all hosts together.
       seed: of the order and the places, 0..2**32-1.
       start_step: batch to begin with.
@@ -139,17 +141,14 @@ class _Plan:
 
 def _plan(store: Store, config: DataConfig, seed: int) -> _Plan:
     patch = config.patch
-    hours = []
-    for index, area in enumerate(store.areas):
+    for area in store.areas:
         height, width = area.fine_grid.shape
-        training = area.indices("train")
-        if training and min(height, width) < patch:
+        if area.indices("train") and min(height, width) < patch:
             raise InputError(
                 f"data.patch={patch} exceeds the area {area.name} of {height} x {width} points: "
                 f"set data.patch to at most {min(height, width)}"
             )
-        rows = patches_of_an_hour(area, patch)
-        hours += [(index, hour) for hour in training for _ in range(rows)]
+    hours = epoch_hours(store.areas, patch, config.balance_days)
     if not hours:
         raise InputError(
             f"the store {store.path} has no hours of training: name some in data.splits.train"
@@ -176,16 +175,6 @@ def _plan(store: Store, config: DataConfig, seed: int) -> _Plan:
         matrices=matrices,
         width=(height, width),
     )
-
-
-def patches_of_an_hour(area: Area, patch: int) -> int:
-    """Rows that an hour of an area has in an epoch.
-
-    As many as patches fit beside one another, so that in an epoch every point is drawn about once,
-    wherever it lies.
-    """
-    height, width = area.fine_grid.shape
-    return (height // patch) * (width // patch)
 
 
 # At module level, so that a plan can be sent to worker processes; each keeps its own.

@@ -198,6 +198,8 @@ class DataConfig:
         channels after the static fields, in this order.
       patch: side of a training patch, fine points.
       wet_fraction: share of patches that are drawn where it rains, 0..1.
+      balance_days: how far days with few hours are drawn as often as those with many, 0 (hours are
+        drawn alike) to 1 (days are).
       augment: turns and mirrors each training patch by one of the eight symmetries of the square,
         drawn by lot; only where no predictor has a direction.
       augment_amounts: multiplies the rain of each training patch, fine and coarse, by a factor
@@ -234,6 +236,7 @@ class DataConfig:
     encodings: list[Encoding] = field(default_factory=list)
     patch: int = Field(default=128, ge=8)
     wet_fraction: float = Field(default=0.0, ge=0, le=1)
+    balance_days: float = Field(default=0.0, ge=0, le=1)
     augment: bool = False
     augment_amounts: float = Field(default=1.0, ge=1, allow_inf_nan=False)
     max_missing: float = Field(default=0.3, ge=0, lt=1)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from jaxrain.config import Config
 from jaxrain.pairs.correlation import correlation_length, residuals, suggested_patch
-from jaxrain.pairs.loader import patches_of_an_hour
+from jaxrain.pairs.epochs import epoch_hours
 from jaxrain.pairs.store import open_store
 
 
@@ -35,14 +35,10 @@ def look_at_store(config: Config) -> Epoch | None:
     if not (Path(config.data.store) / "manifest.json").is_file():
         return None
     store = open_store(config.data.store, config.data)
-    training = {area.name: len(area.indices("train")) for area in store.areas}
     length = correlation_length(residuals(store))
     return Epoch(
-        hours=sum(training.values()),
-        patches=sum(
-            training[area.name] * patches_of_an_hour(area, config.data.patch)
-            for area in store.areas
-        ),
+        hours=sum(len(area.indices("train")) for area in store.areas),
+        patches=len(epoch_hours(store.areas, config.data.patch, config.data.balance_days)),
         length=length,
         patch=None if length is None else suggested_patch(length, config.model.divisor),
     )
