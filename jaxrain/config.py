@@ -6,9 +6,10 @@
 
 import dataclasses
 import difflib
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError, model_validator
@@ -21,6 +22,11 @@ from jaxrain.errors import InputError
 from jaxrain.pairs.recipe import DataConfig
 from jaxrain.pairs.workers import PrepareConfig
 from jaxrain.training.settings import TrainConfig
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Section = TypeVar("Section", bound="DataclassInstance")
 
 PACKAGE = Path(__file__).parent
 # Installed, the configs lie inside the package; in a checkout, beside it.
@@ -162,6 +168,23 @@ def save_config(config: Config, path: Path) -> None:
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text(config_text(config), encoding="utf-8")
     partial.replace(path)
+
+
+def override(key: str, text: str) -> str:
+    """The word that sets a key to a text, also to one that YAML would take for a number."""
+    return f"{key}={json.dumps(text)}"
+
+
+def replaced(section: Section, **changes: Any) -> Section:
+    """A section with other values, checked as when it was read.
+
+    Raises:
+      InputError: a value of the wrong type or out of range, or values that do not go together.
+    """
+    try:
+        return dataclasses.replace(section, **changes)
+    except ValidationError as error:
+        raise InputError(_explain(error)) from None
 
 
 def first_difference(ours: Any, theirs: Any, ignore: Sequence[str] = ()) -> str | None:

@@ -12,11 +12,10 @@ import numpy as np
 import xarray as xr
 from jax.sharding import Mesh
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from jaxrain import __version__
 from jaxrain.beside import Beside
-from jaxrain.config import Config, config_text, load_config
+from jaxrain.config import Config, config_text, load_config, replaced
 from jaxrain.ensembles.calibration import Calibration, Drawn, load_calibration
 from jaxrain.ensembles.chain import make_chain, make_downscale
 from jaxrain.ensembles.consistency import consistent
@@ -104,7 +103,7 @@ class Downscaler:
         """
         members = 1 if self.deterministic else members
         changes = {"members": members, "seed": seed, "steps": steps, "sampler": sampler}
-        config = _changed(self.config.sample, {k: v for k, v in changes.items() if v is not None})
+        config = replaced(self.config.sample, **{k: v for k, v in changes.items() if v is not None})
         case = self._one_case(dataset, area)
         for line in beyond_training(case, self.manifest):
             warnings.warn(line, stacklevel=2)
@@ -309,15 +308,6 @@ def _areas(run: Path, config: Config, manifest: dict[str, Any]) -> list[Area]:
     if (Path(config.data.store) / "manifest.json").is_file():
         return open_store(config.data.store, config.data).areas
     return []
-
-
-def _changed(config: SampleConfig, changes: dict[str, Any]) -> SampleConfig:
-    try:
-        return dataclasses.replace(config, **changes)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = first["loc"][0] if first["loc"] else "sample"
-        raise InputError(f"{name}={first['input']!r}: {first['msg']}") from None
 
 
 def _lasting(config: SampleConfig) -> dict[str, Any]:

@@ -27,8 +27,9 @@ _EXPECTED = "regression"  # of parts: what the run's regression expects of an ho
 
 SETTINGS = (
     *("members", "sampler", "steps", "seed", "eta", "batch", "tile", "overlap"),
-    *("calibrate", "consistency", "turn", "first_guess", "sigma_max", "products"),
+    *("calibrate", "consistency", "turn", "first_guess", "sigma_max"),
 )
+OF_A_CHAIN = ("sampler", "steps", "eta", "sigma_max")  # settings that members of one step lack
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -104,22 +105,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _sample(arguments: argparse.Namespace) -> None:
     output = Path(arguments.output)
     _check(arguments, output)
+    from jaxrain.config import override
     from jaxrain.downscaler import load
     from jaxrain.training.mesh import keep_compiled_programs
 
     keep_compiled_programs()
-    given = {name: getattr(arguments, name) for name in SETTINGS}
-    if given["products"] is not None:
-        given["products"] = f"[{'' if given['products'] == 'none' else given['products']}]"
-    words = [f"sample.{name}={value}" for name, value in given.items() if value is not None]
+    given = {f"sample.{name}": getattr(arguments, name) for name in SETTINGS}
+    words = [override(key, value) for key, value in given.items() if value is not None]
+    if arguments.products is not None:
+        names = "" if arguments.products == "none" else arguments.products
+        words.append(f"sample.products=[{names}]")
     if arguments.store:
-        words.append(f"data.store={arguments.store}")
+        words.append(override("data.store", arguments.store))
     downscaler = load(arguments.run, words)
-    if downscaler.deterministic and arguments.members not in (None, "1"):
-        raise InputError(
-            f"--members {arguments.members}: {arguments.run} is a regression, which gives one "
-            "field an hour; leave --members out"
-        )
+    _check_heeded(arguments, downscaler)
     cases, origin = _cases(arguments, downscaler)
     config = downscaler.config.sample
     guess = downscaler.beside.hashes().get("first guess")
@@ -144,6 +143,24 @@ def _sample(arguments: argparse.Namespace) -> None:
     )
     write_ensemble(downscaler, cases, output, origin, overwrite=arguments.overwrite)
     print(f"wrote {output}")
+
+
+def _check_heeded(arguments: argparse.Namespace, downscaler: "Downscaler") -> None:
+    """Refuses what was asked for and would change nothing."""
+    if downscaler.deterministic and arguments.members not in (None, "1"):
+        raise InputError(
+            f"--members {arguments.members}: {arguments.run} is a regression, which gives one "
+            "field an hour; leave --members out"
+        )
+    if downscaler.config.diffusion.objective != "denoising":
+        for name in OF_A_CHAIN:
+            if (value := getattr(arguments, name)) is not None:
+                raise InputError(
+                    f"--{name.replace('_', '-')} {value}: {arguments.run} draws in one step; leave "
+                    "it out"
+                )
+    elif arguments.sigma_max is not None:
+        downscaler.config.sample.check_sigma_max()
 
 
 def write_ensemble(

@@ -272,6 +272,10 @@ def test_errors_name_the_value_and_the_remedy(run, whole, tmp_path, capsys):
     error = fails(capsys, run, "--output", new, "--sampler", "euler")
     assert "euler" in error
     assert "ddpm, ddim, dpmpp_2m" in error
+    error = fails(capsys, run, "--output", new, "--sampler", "ddim", "--sigma-max", "4")
+    assert "--sigma-max: ddim begins at its schedule's most noise" in error
+    words = ("--sampler", "heun", "--sigma-max", "4", "--first-guess", "2024")
+    assert "first_guess=2024: no run" in fails(capsys, run, "--output", new, *words)
     assert "there are train" in fails(capsys, run, "--output", new, "--split", "tset")
     assert "no hours of the split" in fails(capsys, run, "--output", new, "--split", "validation")
     assert "1 to 100" in fails(capsys, run, "--output", new, "--steps", "101")
@@ -292,6 +296,8 @@ def test_a_run_without_checkpoint_says_so(run, tmp_path, capsys):
 
 def test_python_refuses_predictors_that_do_not_fit(run):
     downscaler, dataset = load(run), coarse_input(run)
+    with pytest.raises(InputError, match=r"^sampler: unknown sampler 'euler'; there are ddpm"):
+        downscaler.sample(dataset, sampler="euler")
     with pytest.raises(InputError, match="lacks tp"):
         downscaler.sample(dataset.rename(tp="rain"))
     wide = {"latitude": 30 + 8 * (dataset["latitude"] - 30)}

@@ -193,6 +193,8 @@ def test_a_chain_begins_from_the_first_guess_of_another_run(regression, both, ca
     words = ("--sampler", "dpmpp_2m", *words)
     assert sample.main([str(regression), "--output", "x.nc", *words]) == 2
     assert "has no chain to begin from it" in capsys.readouterr().err
+    assert sample.main([str(regression), "--output", "x.nc", "--steps", "3"]) == 2
+    assert f"--steps 3: {regression} draws in one step" in capsys.readouterr().err
 
 
 def test_a_run_of_two_stages_may_have_a_first_guess_from_the_beginning(config_file):

@@ -86,6 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _tune(arguments: argparse.Namespace) -> None:
+    from jaxrain.config import override, replaced
     from jaxrain.downscaler import load
     from jaxrain.training.mesh import keep_compiled_programs
 
@@ -96,9 +97,11 @@ def _tune(arguments: argparse.Namespace) -> None:
         )
     keep_compiled_programs()
     words = ["sample.calibrate=false"]  # what is tuned and fitted are members as they come
-    words += [f"data.store={arguments.store}"] if arguments.store else []
+    words += [override("data.store", arguments.store)] if arguments.store else []
     given = {name: getattr(arguments, name) for name in TUNED_WITH}
-    words += [f"sample.{name}={value}" for name, value in given.items() if value is not None]
+    words += [
+        override(f"sample.{name}", value) for name, value in given.items() if value is not None
+    ]
     downscaler = load(arguments.run, words)
     if downscaler.deterministic:
         raise InputError(f"{arguments.run} is a regression: it has no sampler to tune")
@@ -110,7 +113,13 @@ def _tune(arguments: argparse.Namespace) -> None:
             f"{arguments.run} draws members in one step: no sampler to tune; give --calibrate"
         )
     guessed = downscaler.config.sample.first_guess is not None
-    settings = [_setting(downscaler, *chain) for chain in _chains(arguments, guessed)]
+    settings = [
+        replaced(downscaler.config.sample, sampler=name, steps=steps)
+        for name, steps in _chains(arguments, guessed)
+    ]
+    if arguments.sigma_max is not None:
+        for setting in settings:
+            setting.check_sigma_max()
     cases = _cases(downscaler, arguments.cases)
     trials = []
     print("| sampler | steps | seconds a member | CRPS [mm] | spread/skill |")
@@ -161,16 +170,6 @@ def _chains(arguments: argparse.Namespace, guessed: bool) -> list[tuple[str, int
             raise InputError(f"--chains {word}: expected NAME:STEPS, as in ddim:250")
         chains.append((name, int(steps)))
     return chains
-
-
-def _setting(downscaler: "Downscaler", name: str, steps: int) -> Any:
-    from pydantic import ValidationError
-
-    try:
-        return dataclasses.replace(downscaler.config.sample, sampler=name, steps=steps)
-    except ValidationError as error:
-        message = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
-        raise InputError(f"--samplers {name} --steps {steps}: {message}") from None
 
 
 def _calibrate(downscaler: "Downscaler", arguments: argparse.Namespace) -> None:

@@ -130,5 +130,11 @@ def test_what_cannot_be_tried_is_one_line(make_run, capsys):
     assert "unknown sampler 'euler'; there are" in capsys.readouterr().err
     assert tune.main([str(run), "--chains", "ddim"]) == 2
     assert "--chains ddim: expected NAME:STEPS" in capsys.readouterr().err
+    assert tune.main([str(run), "--chains", "euler:5"]) == 2
+    error = capsys.readouterr().err
+    assert "unknown sampler 'euler'; there are" in error
+    assert "--samplers" not in error
+    assert tune.main([str(run), "--chains", "ddim:5", "--sigma-max", "4"]) == 2
+    assert "--sigma-max: ddim begins at its schedule's most noise" in capsys.readouterr().err
     assert tune.main([str(run), "--members", "1"]) == 2
     assert "expected 2 or more members" in capsys.readouterr().err

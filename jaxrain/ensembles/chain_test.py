@@ -289,12 +289,12 @@ def keeps(parameters, x, s):
 GUESSED = {"sampler": "dpmpp_2m", "sigma_max": 0.3, "sigma_min": 0.1, "first_guess": "RUN"}
 
 
-def ends(guess, *, steps=4, regress=None, **settings):
-    """x0 of two members of one hour at the end of the chain, from a first guess."""
+def ends(guess, *, steps=4, regress=None, members=(0, 1), minutes=(MINUTES, MINUTES), **settings):
+    """x0 at the end of a chain from a first guess, of two members or of two hours."""
     config = SampleConfig(**{"steps": steps, "batch": 4, **GUESSED, **settings})
     shared = {"finish": lambda drawn: drawn.x0, "centred": False}
     chain = make_chain(keeps, SCALING, PROCESS, config, guess=guess, regress=regress, **shared)
-    return np.asarray(chain(0, canvas(), coarse_fields(1).repeat(2, 0), [0, 1], [MINUTES] * 2))
+    return np.asarray(chain(0, canvas(), coarse_fields(1).repeat(2, 0), members, minutes))
 
 
 @pytest.mark.parametrize("sampler", ["dpmpp_2m", "heun"])
@@ -310,6 +310,37 @@ def test_a_chain_goes_on_from_the_guess_under_its_noise(sampler):
 def test_a_guess_has_noise_of_its_own():
     drawn = ends(lambda _, condition, noise: 0.3 * noise)
     np.testing.assert_allclose(np.var(drawn), 0.3**2 + 0.3**2, rtol=0.05)
+
+
+def test_a_guess_is_turned_with_its_member():
+    def shown(condition, noise):  # not the same from all sides
+        across = jnp.linspace(0, 1, noise.shape[2])[:, None]
+        return condition[..., :1] * (across + 2 * across[:, None])
+
+    guesses = {}
+    for turn in (False, True):
+        raised, flat = (
+            ends(lambda _, c, n, share=share: share * shown(c, n), turn=turn) for share in (1, 0)
+        )
+        guesses[turn] = raised - flat
+    # Member 0 looks straight at the weather, member 1 from another side.
+    np.testing.assert_allclose(guesses[True][0], guesses[False][0], atol=1e-5)
+    assert np.abs(guesses[True][1] - guesses[False][1]).max() > 0.1
+    # What is the same from all sides comes back as it went.
+    plain, turned = (
+        ends(lambda _, c, n: c[..., :1], turn=turn) - ends(lambda _, c, n: 0 * n, turn=turn)
+        for turn in (False, True)
+    )
+    np.testing.assert_allclose(turned, plain, atol=1e-5)
+
+
+def test_noise_that_lasts_lasts_in_the_guess_and_over_it():
+    hours = {"members": (0, 0), "minutes": (MINUTES, MINUTES + 60), "noise_correlation": 0.6}
+    over = ends(lambda _, c, n: 0 * n, **hours)
+    inside = ends(lambda _, c, n: 0.3 * n, sigma_max=0.03, sigma_min=0.01, **hours)
+    for first, second in (over, inside):
+        correlation = np.corrcoef(first.ravel(), second.ravel())[0, 1]
+        np.testing.assert_allclose(correlation, 0.6, atol=0.05)
 
 
 def test_of_a_run_of_two_stages_the_guess_is_of_the_whole():

@@ -102,6 +102,18 @@ class SampleConfig:
             hour_weights(self.noise_correlation, self.noise_hours)
         return self
 
+    def check_sigma_max(self) -> None:
+        """Refuses a sampler that has no use for sigma_max, where it was asked for by name.
+
+        Raises:
+          InputError: the chain begins where the schedule does.
+        """
+        if self.sampler not in SAMPLERS_FROM_A_GUESS:
+            raise InputError(
+                f"--sigma-max: {self.sampler} begins at its schedule's most noise; take "
+                f"--sampler {' or '.join(SAMPLERS_FROM_A_GUESS)}, or leave it out"
+            )
+
     def tiling(self, patch: int) -> tuple[int, int]:
         """Tile and overlap [pixels] of a network that was trained on patches of edge `patch`.
 
