@@ -15,7 +15,7 @@ test: $(VENV)/dev.done lint
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
 test-slow: $(VENV)/dev.done
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -n 2 -m slow
 
 lint: $(VENV)/dev.done
 	$(BIN)/ruff check .

@@ -135,20 +135,12 @@ def _read_store(folder: Path, victim: str) -> None:
     manifest = read_manifest(store)
     for area in open_areas(store, manifest):
         # Whatever the manifest says, no path of it leads out of the folder.
-        assert all(store in path.resolve().parents for path in area_paths(area)), area
+        assert all(store in path.resolve().parents for path in area.paths()), area
         for index in range(len(area.hours)):
             for kind in (area.fine, area.coarse, area.cover):
                 np.nansum(np.asarray(kind(index)))
         for static in area.statics:
             static.scaled((0, 0), (4, 4))
-
-
-def area_paths(area: Any) -> list[Path]:
-    """All paths that an area's arrays are read from."""
-    days = {day for day, _ in area.days}
-    kinds = ("fine", "coarse", "cover")
-    paths = [area.folder / f"{kind}_{day}.npy" for kind in kinds for day in days]
-    return [*paths, *(static.path for static in area.statics)]
 
 
 def _checkpoint_files() -> _Files:

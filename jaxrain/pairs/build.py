@@ -30,6 +30,7 @@ from jaxrain.pairs.canonical import (
     roles_of,
 )
 from jaxrain.pairs.days import days_of, is_written, write_day
+from jaxrain.pairs.digests import SEAL, seal_of
 from jaxrain.pairs.manifest import FORMAT
 from jaxrain.pairs.pairing import Hour, Pairing, pair
 from jaxrain.pairs.progress import Say, watched
@@ -45,6 +46,8 @@ from jaxrain.pairs.statistics import share_beyond, tally_hours, training_statist
 from jaxrain.pairs.store import (
     Store,
     check_manifest,
+    forget_arrays,
+    grid_digests,
     open_areas,
     read_manifest,
     recipe_of,
@@ -149,6 +152,9 @@ def _make_store(
     manifest["statistics"] = training_statistics(store, config, tallies["train"])
     manifest["statistics"]["target"]["test_share_beyond"] = share_beyond(store, config, "test", run)
     found = write_report(store, config, pairing, tallies, survey, run)
+    for hour in manifest["hours"]:
+        hour["digests"] = survey.digests[hour["area"]][hour["time"]]
+    manifest[SEAL] = seal_of(manifest)
     save_json(path / "manifest.json", manifest)
     drop_other_arrays(path, manifest)
     say(audit_table(found))
@@ -199,13 +205,23 @@ def _finished(path: Path, config: DataConfig, statics: list[dict[str, Any]]) -> 
     manifest = read_manifest(path)
     made_from = _made_from(config, find_sources(config, roles_of(config)))
     same = manifest["made_from"] == made_from and manifest["config"] == recipe_of(config)
-    return same and same_statics(manifest, statics)
+    return same and same_statics(manifest, statics) and _there(path, manifest)
+
+
+def _there(path: Path, manifest: dict[str, Any]) -> bool:
+    """Whether no array was taken away, as a user is told to do with a damaged one."""
+    try:
+        areas = open_areas(path, manifest)
+    except InputError:
+        return False
+    return all(file.exists() for area in areas for file in area.paths())
 
 
 def write_arrays(
     path: Path, config: DataConfig, made_from: str, pairing: Pairing, run: Run, say: Say
 ) -> None:
     """Writes the days that are not there yet; arrays made from other files are removed first."""
+    forget_arrays()
     mark = path / "arrays.json"
     if not mark.exists() or json.loads(mark.read_text())["made_from"] != made_from:
         # A manifest must never describe arrays that are about to change.
@@ -246,6 +262,8 @@ def describe(config: DataConfig, sources: list[Source], pairing: Pairing) -> dic
                 "coarse_shape": list(area.coarse_grid.shape),
                 "fine_extent": area.fine_grid.extent(),
                 "coarse_extent": area.coarse_grid.extent(),
+                "digests": grid_digests("fine", area.fine_grid)
+                | grid_digests("coarse", area.coarse_grid),
             }
             for area in pairing.areas
         ],

@@ -11,6 +11,7 @@ from jaxrain.grids.regrid import block_mean
 from jaxrain.pairs.pairing import Hour, PairedArea
 from jaxrain.pairs.placement import BLOCK, cover
 from jaxrain.pairs.recipe import DataConfig
+from jaxrain.pairs.store import KINDS
 from jaxrain.weather.variables import channel_names, on_levels
 from jaxrain.whole import whole_file
 
@@ -50,7 +51,7 @@ def days_of(area: PairedArea, store: Path) -> list[Day]:
 
 def is_written(day: Day) -> bool:
     """Whether a day's arrays are there."""
-    return (day.folder / f"coarse_{day.name}.npy").exists()
+    return all((day.folder / f"{kind}_{day.name}.npy").exists() for kind in KINDS)
 
 
 def write_day(day: Day, config: DataConfig) -> None:

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, ConfigDict, Field, FiniteFloat, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from jaxrain.errors import InputError
+from jaxrain.pairs.digests import SEAL, seal_of
 from jaxrain.weather.variables import VARIABLES, split_channel
 
 FORMAT = 1
@@ -72,6 +73,7 @@ class _Statistics:
 class _Area:
     name: _Name
     projected: bool
+    digests: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(config=_MORE)
@@ -82,6 +84,7 @@ class _Hour:
     sources: list[str]
     day: _Name
     index: _Index
+    digests: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(config=_MORE)
@@ -141,6 +144,8 @@ def parse_manifest(content: bytes, path: Path) -> dict[str, Any]:
     except UnicodeEncodeError:  # JSON can spell halves of characters
         raise _damaged(path, "it holds text that is no Unicode") from None
     _check_references(path, manifest)
+    if SEAL in manifest and manifest[SEAL] != seal_of(manifest):
+        raise _damaged(path, "it says something else than was written")
     return manifest
 
 

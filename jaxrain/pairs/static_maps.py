@@ -11,6 +11,7 @@ import numpy as np
 from jaxrain.errors import InputError
 from jaxrain.grids.grid import Grid
 from jaxrain.grids.regrid import bilinear_at
+from jaxrain.pairs.digests import name_digest
 from jaxrain.pairs.encodings import positions
 from jaxrain.pairs.recipe import DataConfig
 from jaxrain.pairs.statistics import Moments, merge, moments
@@ -245,8 +246,7 @@ def _hash(path: Path) -> str:
 
 def _save(store: Path, about: dict[str, Any], area: MappedArea, values: np.ndarray) -> str:
     """Writes an area's array under a name that holds a hash of its content; returns the name."""
-    digest = hashlib.sha256(values.tobytes()).hexdigest()[:12]
-    array = store / "static" / f"{about['name']}_{area.name}_{digest}.npy"
+    array = store / "static" / f"{about['name']}_{area.name}_{name_digest(values)}.npy"
     if not array.exists():
         array.parent.mkdir(parents=True, exist_ok=True)
         save_array(array, values)

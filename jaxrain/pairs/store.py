@@ -14,10 +14,14 @@
 
 An area is one distinct pair of a fine and a coarse grid. The coarse fields stay on their own
 grid: interpolated to the fine one they would be some 600 times as large.
+
+The manifest holds hashes of axes, of each hour of each array, and of itself. What it describes is
+compared with them when a process first reads it: hours one by one, for a day may be large.
 """
 
 import functools
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +31,7 @@ import numpy as np
 from jaxrain.arrays import open_array
 from jaxrain.errors import InputError
 from jaxrain.grids.grid import Grid
+from jaxrain.pairs.digests import digest, text_digest
 from jaxrain.pairs.manifest import parse_manifest
 from jaxrain.pairs.recipe import ARRAY_KEYS, BESIDE_KEYS, STATISTICS_KEYS, DataConfig
 from jaxrain.pairs.surroundings import StaticMap
@@ -35,7 +40,8 @@ from jaxrain.whole import whole_file
 if TYPE_CHECKING:
     from jaxrain.pairs.scaling import Scaling
 
-REMEDY = "bring back a copy, or remove the store and run prepare again"
+REMEDY = "bring back a copy, or remove it and run prepare again, which makes what is missing"
+KINDS = ("fine", "coarse", "cover")  # of arrays of hours
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +59,7 @@ class Area:
       folder: where the arrays are.
       edition: hash of what the arrays were made from.
       statics: static fields on the fine grid, in the order of the network's channels.
+      digests: of each hour's arrays by kind, [T]; a store from before they were kept has none.
     """
 
     name: str
@@ -65,6 +72,7 @@ class Area:
     folder: Path
     edition: str
     statics: tuple[StaticMap, ...] = ()
+    digests: tuple[dict[str, str], ...] = ()
 
     def fine(self, index: int) -> np.ndarray:
         """Fine rain of an hour, mm, [H, W], NaN where missing; read only where it is touched."""
@@ -91,16 +99,32 @@ class Area:
             splits=[self.splits[index] for index in indices],
             sources=[self.sources[index] for index in indices],
             days=[self.days[index] for index in indices],
+            digests=tuple(self.digests[index] for index in indices) if self.digests else (),
         )
+
+    def made_digests(self, index: int) -> dict[str, str]:
+        """Hashes of an hour's arrays as they are, by kind."""
+        return {kind: digest(self._array(kind, index)) for kind in KINDS}
+
+    def paths(self) -> set[Path]:
+        """Files of all hours' arrays and of static fields."""
+        days = {day for day, _ in self.days}
+        of_hours = {self._path(kind, day) for kind in KINDS for day in days}
+        return of_hours | {static.path for static in self.statics}
+
+    def _path(self, kind: str, day: str) -> Path:
+        return self.folder / f"{kind}_{day}.npy"
 
     def _array(self, kind: str, index: int) -> np.ndarray:
         day, position = self.days[index]
-        path = self.folder / f"{kind}_{day}.npy"
+        path = self._path(kind, day)
         hours = _open(str(path), self.edition)
         if not hours.ndim or position >= len(hours):
             raise InputError(
                 f"{path}: has shape {hours.shape}, expected at least {position + 1} hours; {REMEDY}"
             )
+        if self.digests and (made := self.digests[index].get(kind)):
+            _compare(str(path), self.edition, position, made)
         return hours[position]
 
 
@@ -240,14 +264,15 @@ def _open_area(path: Path, manifest: dict[str, Any], name: str) -> Area:
     hours = [hour for hour in manifest["hours"] if hour["area"] == name]
     return Area(
         name=name,
-        fine_grid=_load_grid(folder, "fine", about["projected"]),
-        coarse_grid=_load_grid(folder, "coarse", about["projected"]),
+        fine_grid=_load_grid(folder, "fine", about),
+        coarse_grid=_load_grid(folder, "coarse", about),
         hours=np.asarray([hour["time"] for hour in hours], "datetime64[s]"),
         splits=[hour["split"] for hour in hours],
         sources=[hour["sources"] for hour in hours],
         days=[(hour["day"], hour["index"]) for hour in hours],
         folder=folder,
         edition=manifest.get("made_from", ""),
+        digests=tuple(hour.get("digests", {}) for hour in hours),
         statics=tuple(
             StaticMap(
                 name=static["name"],
@@ -260,7 +285,24 @@ def _open_area(path: Path, manifest: dict[str, Any], name: str) -> Area:
     )
 
 
-def _load_grid(folder: Path, kind: str, projected: bool) -> Grid:
+def grid_digests(kind: str, grid: Grid) -> dict[str, str]:
+    """Hashes of what `save_grid` writes of a grid, by the name of its file."""
+    arrays = {f"{kind}_y": grid.y, f"{kind}_x": grid.x}
+    if kind == "fine" and grid.latitude is not None and grid.longitude is not None:
+        arrays |= {"latitude": grid.latitude, "longitude": grid.longitude}
+    found = {name: digest(array) for name, array in arrays.items()}
+    if kind == "fine" and grid.mapping is not None:
+        found["mapping"] = _mapping_digest(grid.mapping)
+    return found
+
+
+def _mapping_digest(mapping: Mapping[str, Any]) -> str:
+    return text_digest(json.dumps(dict(mapping), sort_keys=True))
+
+
+def _load_grid(folder: Path, kind: str, about: dict[str, Any]) -> Grid:
+    digests = about.get("digests", {})
+
     def load(name: str, axes: int = 1) -> np.ndarray:
         path = folder / f"{name}.npy"
         values = np.array(open_array(path, REMEDY))
@@ -269,6 +311,8 @@ def _load_grid(folder: Path, kind: str, projected: bool) -> Grid:
                 f"{path}: holds {values.dtype} of shape {values.shape}, expected finite degrees or "
                 f"km with {axes} axis(es); {REMEDY}"
             )
+        if digests.get(name, found := digest(values)) != found:
+            raise InputError(f"{path}: holds other numbers than prepare wrote; {REMEDY}")
         return values
 
     known = kind == "fine" and (folder / "latitude.npy").exists()
@@ -276,20 +320,22 @@ def _load_grid(folder: Path, kind: str, projected: bool) -> Grid:
     return Grid(
         y=load(f"{kind}_y"),
         x=load(f"{kind}_x"),
-        projected=projected,
+        projected=about["projected"],
         latitude=load("latitude", axes=2) if known else None,
         longitude=load("longitude", axes=2) if known else None,
-        mapping=_load_mapping(mapping) if mapping.exists() else None,
+        mapping=_load_mapping(mapping, digests.get("mapping")) if mapping.exists() else None,
     )
 
 
-def _load_mapping(path: Path) -> dict[str, Any]:
+def _load_mapping(path: Path, made: str | None) -> dict[str, Any]:
     try:
         mapping = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is no JSON ({error}); {REMEDY}") from None
     if not isinstance(mapping, dict):
         raise InputError(f"{path}: expected an object, got {type(mapping).__name__}; {REMEDY}")
+    if made is not None and _mapping_digest(mapping) != made:
+        raise InputError(f"{path}: says something else than prepare wrote; {REMEDY}")
     return mapping
 
 
@@ -298,6 +344,20 @@ def _load_mapping(path: Path) -> dict[str, Any]:
 @functools.lru_cache(maxsize=256)
 def _open(path: str, edition: str) -> np.ndarray:
     return open_array(Path(path), REMEDY)
+
+
+@functools.cache  # no hour is read whole more than once in a process
+def _compare(path: str, edition: str, position: int, made: str) -> None:
+    if digest(_open(path, edition)[position]) != made:
+        raise InputError(
+            f"{path}: hour {position} of it holds other numbers than prepare wrote; {REMEDY}"
+        )
+
+
+def forget_arrays() -> None:
+    """Before arrays are made anew: this process may hold maps of those at the same paths."""
+    _open.cache_clear()
+    _compare.cache_clear()
 
 
 def _brief(value: Any) -> str:

@@ -5,6 +5,7 @@ enough. The network sees them after the interpolated predictors, maps first.
 """
 
 import functools
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,12 +16,14 @@ import numpy as np
 from jaxrain.arrays import open_array
 from jaxrain.errors import InputError
 from jaxrain.grids.grid import Grid
+from jaxrain.pairs.digests import name_digest
 from jaxrain.pairs.encodings import encode_position
 from jaxrain.pairs.recipe import DataConfig
 from jaxrain.whole import whole_file
 
 # Keeps a field that never varies from dividing by zero.
 _SMALLEST_RANGE = 1e-6
+_NAME_DIGEST = re.compile("[0-9a-f]{12}")
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ def place_maps(
     return maps if maps.shape[-1] else None
 
 
-# By the path alone: a path of a static field holds a hash of what it was made from.
+# By the path alone: a path of a static field holds a hash of what it holds.
 @functools.lru_cache(maxsize=256)
 def _open(path: str) -> np.ndarray:
     if not Path(path).is_file():
@@ -108,4 +111,11 @@ def _open(path: str) -> np.ndarray:
             f"{path} is gone, the static field of a store or a run: run prepare again, or copy it "
             "from where it is"
         )
-    return open_array(Path(path), "run prepare again")
+    array = open_array(Path(path), "run prepare again")
+    made = Path(path).stem.rpartition("_")[2]
+    if _NAME_DIGEST.fullmatch(made) and name_digest(array) != made:
+        raise InputError(
+            f"{path}: holds other numbers than prepare wrote; bring back a copy, or remove it and "
+            "run prepare again"
+        )
+    return array

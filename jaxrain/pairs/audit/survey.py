@@ -78,10 +78,12 @@ class Survey:
 
     Attributes:
       gaps: by area.
+      digests: hashes of each hour's arrays by kind, by area and time.
     """
 
     def __init__(self, areas: Sequence[Area], channels: list[str], config: DataConfig) -> None:
         self.gaps: dict[str, Gaps] = {}
+        self.digests: dict[str, dict[str, dict[str, str]]] = {}
         self._counts = {name: np.zeros(0, np.int64) for name in (*SPLITS, "coarse")}
         self._rain = channels.index(RAIN_CHANNEL) if RAIN_CHANNEL in channels else None
         # Coarse rain that is made from the fine agrees with it by construction.
@@ -92,6 +94,7 @@ class Survey:
     def add(self, area: Area, index: int, coarse: np.ndarray, fine: np.ndarray) -> None:
         """Adds an hour: coarse [C, h, w] in canonical units, fine [H, W] in mm."""
         time = area.hours[index]
+        self.digests.setdefault(area.name, {})[str(time)] = area.made_digests(index)
         self._count(area.splits[index], count_amounts(fine))
         valid, wet = area.cover(index).astype(np.int64)
         self._add_gaps(area.name, Gaps(valid, wet, {time: int(wet.sum())}))
@@ -110,6 +113,8 @@ class Survey:
         """Adds the hours of another survey of the same store."""
         for name, counts in other._counts.items():
             self._count(name, counts)
+        for name, digests in other.digests.items():
+            self.digests.setdefault(name, {}).update(digests)
         for name, gaps in other.gaps.items():
             self._add_gaps(name, gaps)
         for name, hours in other._box_rain.items():

@@ -1,0 +1,115 @@
+import itertools
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jaxrain.errors import InputError
+from jaxrain.pairs.build import prepare
+from jaxrain.pairs.conftest import contents
+from jaxrain.pairs.digests import digest, seal_of
+from jaxrain.pairs.loader import training_batches
+from jaxrain.pairs.store import KINDS, forget_arrays, open_store
+
+
+def missing(path: Path) -> None:
+    path.unlink()
+
+
+def shortened(path: Path) -> None:
+    os.truncate(path, path.stat().st_size - 1)
+
+
+def flipped(path: Path, place: int = -1) -> None:
+    """One bit of a byte, which no header or size tells of."""
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    beside = path.with_suffix(".new")  # a loader may still read ahead in the old one
+    beside.write_bytes(content)
+    beside.replace(path)
+
+
+def read_all(config):
+    """Every hour, as a new process would read it."""
+    forget_arrays()
+    for area in open_store(config.store, config).areas:
+        for index in range(len(area.hours)):
+            area.fine(index), area.coarse(index), area.cover(index)
+
+
+def remade(config):
+    prepare(config, say=lambda line: None)
+    return {
+        name: kept for name, kept in contents(Path(config.store)).items() if "netcdf" not in name
+    }
+
+
+@pytest.mark.parametrize("damage", [missing, shortened, flipped])
+@pytest.mark.parametrize("name", [*(f"{kind}_20200101" for kind in KINDS), "fine_y", "coarse_x"])
+def test_a_damaged_file_is_named_and_made_again(world, damage, name):
+    world.fill()
+    config = world.config()
+    whole = remade(config)
+    read_all(config)
+    path = Path(config.store) / "area0" / f"{name}.npy"
+    damage(path)
+    with pytest.raises(InputError, match=f"{name}.npy") as caught:
+        read_all(config)
+    assert "remove it and run prepare again" in str(caught.value)
+    path.unlink(missing_ok=True)
+    assert remade(config) == whole
+    read_all(config)
+
+
+def test_a_batch_never_holds_a_damaged_hour(world):
+    world.fill()
+    config = world.config()
+    remade(config)
+    path = Path(config.store) / "area0" / "fine_20200101.npy"
+
+    def batches(count):
+        forget_arrays()
+        read = training_batches(open_store(config.store, config), config, batch_size=4, seed=0)
+        return list(itertools.islice(read, count))
+
+    flipped(path)  # in the last hour, which is of the test split
+    batches(20)
+    flipped(path)
+    flipped(path, place=-17 * 40 * 48 * 4)  # in the first of 17, which is of training's
+    with pytest.raises(InputError, match="hour 0 of it holds other numbers than prepare wrote"):
+        batches(20)
+
+
+def test_a_manifest_that_was_changed_is_refused(world):
+    world.fill()
+    config = world.config()
+    remade(config)
+    path = Path(config.store) / "manifest.json"
+    manifest = json.loads(path.read_text())
+    assert manifest["seal"] == seal_of(manifest)
+    manifest["statistics"]["target"]["std"] *= 2
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(InputError, match="it says something else than was written"):
+        open_store(config.store, config)
+
+
+def test_a_store_from_before_hashes_were_kept_is_read(world):
+    world.fill()
+    config = world.config()
+    remade(config)
+    path = Path(config.store) / "manifest.json"
+    manifest = json.loads(path.read_text())
+    del manifest["seal"]
+    for entry in manifest["areas"] + manifest["hours"]:
+        del entry["digests"]
+    path.write_text(json.dumps(manifest))
+    read_all(config)
+
+
+def test_a_digest_tells_type_and_shape_too():
+    array = np.zeros((2, 3), np.float32)
+    others = [array.reshape(3, 2), array.view(np.int32), array.astype(">f4"), array + 1]
+    assert len({digest(each) for each in (array, *others)}) == 5
+    assert digest(np.asfortranarray(array)) == digest(array)
