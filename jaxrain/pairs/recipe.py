@@ -128,7 +128,14 @@ class Window:
     @classmethod
     def _iso(cls, value: Any) -> str:
         text = value.isoformat() if hasattr(value, "isoformat") else str(value)
-        np.datetime64(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            try:
+                np.datetime64(text)
+            except UserWarning:
+                raise ValueError(
+                    f"'{text[:40]}' names a zone: times are UTC, leave it out"
+                ) from None
         return text
 
 

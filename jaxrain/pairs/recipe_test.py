@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from jaxrain.pairs.recipe import DataConfig, Selection, parse_period
+from jaxrain.pairs.recipe import DataConfig, Selection, Window, parse_period
 
 HOURS = np.arange("2022-10-17T20:50", "2022-10-19T05:50", 60, "datetime64[m]")
 
@@ -70,3 +70,8 @@ def test_what_cannot_be_meant_is_refused_by_name(keys, message):
 
 def test_a_target_without_rain_may_be_direct():
     assert _load(variables=["u"], target="direct").target == "direct"
+
+
+def test_a_window_is_named_by_a_time_in_utc():
+    with pytest.raises(ValidationError, match="'2022-10-18T16:00Z' names a zone: times are UTC"):
+        Window(file="a.nc", time="2022-10-18T16:00Z", y=0, x=0, size=8)
