@@ -1,10 +1,12 @@
 import json
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 import xarray as xr
 
 from jaxrain.errors import InputError
+from jaxrain.pairs.digests import digest, seal_of
 from jaxrain.verification.forecast import open_forecast
 from jaxrain.verification.forecast_test import HOURS, example, stored_rain
 from jaxrain.verification.truth import store_of, truth_from_files, truth_from_store
@@ -45,6 +47,15 @@ def test_files_give_the_same_as_the_store(tmp_path, projected):
             np.testing.assert_allclose(found, stored_rain(tmp_path)[hour], rtol=1e-6)
 
 
+@contextmanager
+def changed_manifest(folder):
+    """The manifest of the store there, written back as another store's would be."""
+    path = folder / "store" / "manifest.json"
+    content = json.loads(path.read_text())
+    yield content
+    path.write_text(json.dumps(content | {"seal": seal_of(content)}))
+
+
 def test_lacking_hours_are_named(tmp_path):
     path = example(tmp_path)
     file = fine_file(tmp_path / "a.nc", tmp_path, slice(0, 3))
@@ -56,10 +67,8 @@ def test_lacking_hours_are_named(tmp_path):
         ),
     ):
         truth_from_files(forecast, [file])
-    manifest = tmp_path / "store" / "manifest.json"
-    content = json.loads(manifest.read_text())
-    content["hours"] = [hour for hour in content["hours"] if "T03" not in hour["time"]]
-    manifest.write_text(json.dumps(content))
+    with changed_manifest(tmp_path) as content:
+        content["hours"] = [hour for hour in content["hours"] if "T03" not in hour["time"]]
     with open_forecast(path) as forecast, pytest.raises(InputError, match="lacks 1 of the 5"):
         truth_from_store(forecast, store_of(forecast))
 
@@ -71,6 +80,8 @@ def test_another_grid_is_refused(tmp_path):
         truth_from_files(forecast, [file])
     (moved,) = (tmp_path / "store").glob("*/fine_y.npy")
     np.save(moved, np.load(moved) + 0.004)
+    with changed_manifest(tmp_path) as content:
+        content["areas"][0]["digests"]["fine_y"] = digest(np.load(moved))
     with open_forecast(path) as forecast, pytest.raises(InputError, match="40 x 48 points"):
         truth_from_store(forecast, store_of(forecast))
 
