@@ -6,7 +6,6 @@
 
 import dataclasses
 import difflib
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
@@ -172,7 +171,13 @@ def save_config(config: Config, path: Path) -> None:
 
 def override(key: str, text: str) -> str:
     """The word that sets a key to a text, also to one that YAML would take for a number."""
-    return f"{key}={json.dumps(text)}"
+    plain = "".join(
+        letter
+        if letter.isascii() and letter.isprintable() and letter not in '"\\'
+        else f"\\U{ord(letter):08x}"
+        for letter in text
+    )
+    return f'{key}="{plain}"'
 
 
 def replaced(section: Section, **changes: Any) -> Section:

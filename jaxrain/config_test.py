@@ -7,6 +7,7 @@ from jaxrain.config import (
     find_config,
     first_difference,
     load_config,
+    override,
     save_config,
 )
 from jaxrain.errors import InputError
@@ -137,3 +138,20 @@ def test_off_is_a_word_and_not_yamls_no():
     assert load_config(None, ["sample.consistency=off"]).sample.consistency == "off"
     with pytest.raises(InputError, match="there are off, soft, hard"):
         load_config(None, ["sample.consistency=on"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2024",
+        "true",
+        "off",
+        'a "b" \\ c',
+        "/data/\u6570\u636e",
+        "\U00020bb7 \U0001f327",
+        "\udcff",
+        "",
+    ],
+)
+def test_a_text_of_the_command_line_stays_as_it_is(text):
+    assert load_config(None, [override("data.store", text)]).data.store == text

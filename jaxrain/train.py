@@ -248,9 +248,8 @@ def _check_run(run: "Path", config: "Config", store: "Store") -> None:
     Raises:
       InputError: names the first setting that differs.
     """
-    import json
-
     from jaxrain.config import first_difference, load_config
+    from jaxrain.pairs.store import read_manifest
 
     if not (run / "checkpoints").is_dir() or not (run / "config.yaml").is_file():
         return
@@ -262,7 +261,7 @@ def _check_run(run: "Path", config: "Config", store: "Store") -> None:
             raise InputError(f"{run} was begun with other settings: {section}.{differs}; {remedy}")
     if not (run / "manifest.json").is_file():
         return  # a converted run has no statistics before it goes on
-    kept = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
+    kept = read_manifest(run)
     for name in ("channels", "statistics", "static"):
         if kept.get(name) != store.manifest.get(name):
             raise InputError(

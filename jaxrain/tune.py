@@ -106,16 +106,18 @@ def _tune(arguments: argparse.Namespace) -> None:
     if downscaler.deterministic:
         raise InputError(f"{arguments.run} is a regression: it has no sampler to tune")
     if arguments.calibrate:
+        if arguments.sigma_max is not None:
+            downscaler.config.sample.check_sigma_max()
         _calibrate(downscaler, arguments)
         return
     if downscaler.config.diffusion.objective == "crps":
         raise InputError(
             f"{arguments.run} draws members in one step: no sampler to tune; give --calibrate"
         )
-    guessed = downscaler.config.sample.first_guess is not None
+    begins = downscaler.config.sample.first_guess is not None or arguments.sigma_max is not None
     settings = [
         replaced(downscaler.config.sample, sampler=name, steps=steps)
-        for name, steps in _chains(arguments, guessed)
+        for name, steps in _chains(arguments, begins)
     ]
     if arguments.sigma_max is not None:
         for setting in settings:
@@ -154,13 +156,13 @@ def pareto(trials: Sequence[Trial]) -> list[Trial]:
     return front
 
 
-def _chains(arguments: argparse.Namespace, guessed: bool) -> list[tuple[str, int]]:
-    """What is asked for, in order; by default no sampler that cannot begin from a first guess."""
+def _chains(arguments: argparse.Namespace, begins: bool) -> list[tuple[str, int]]:
+    """What is asked for, in order; by default, where it matters, what begins at sigma_max alone."""
     from jaxrain.ensembles.settings import SAMPLERS_FROM_A_GUESS
 
     if not arguments.chains:
         names = arguments.samplers
-        if names is SAMPLERS and guessed:
+        if names is SAMPLERS and begins:
             names = [name for name in SAMPLERS if name in SAMPLERS_FROM_A_GUESS]
         return [(name, steps) for name in names for steps in arguments.steps]
     chains = []

@@ -111,15 +111,15 @@ def test_a_calibration_is_kept_with_the_run_and_sampling_uses_it(make_run, tmp_p
 
 
 def test_a_chain_that_is_named_is_never_left_out():
-    def asked(*words, guessed):
+    def asked(*words, begins):
         arguments = {"samplers": tune.SAMPLERS, "steps": (8,), "chains": None} | dict(words)
-        return tune._chains(argparse.Namespace(**arguments), guessed)
+        return tune._chains(argparse.Namespace(**arguments), begins)
 
-    assert asked(guessed=False) == [("dpmpp_2m", 8), ("heun", 8), ("ddim", 8)]
-    assert asked(guessed=True) == [("dpmpp_2m", 8), ("heun", 8)]
+    assert asked(begins=False) == [("dpmpp_2m", 8), ("heun", 8), ("ddim", 8)]
+    assert asked(begins=True) == [("dpmpp_2m", 8), ("heun", 8)]
     # What cannot begin from a first guess is refused where it was asked for by name.
-    assert asked(("samplers", ["ddim"]), guessed=True) == [("ddim", 8)]
-    assert asked(("chains", ["ddim:250"]), guessed=True) == [("ddim", 250)]
+    assert asked(("samplers", ["ddim"]), begins=True) == [("ddim", 8)]
+    assert asked(("chains", ["ddim:250"]), begins=True) == [("ddim", 250)]
 
 
 def test_what_cannot_be_tried_is_one_line(make_run, capsys):

@@ -111,7 +111,7 @@ class SampleConfig:
         if self.sampler not in SAMPLERS_FROM_A_GUESS:
             raise InputError(
                 f"--sigma-max: {self.sampler} begins at its schedule's most noise; take "
-                f"--sampler {' or '.join(SAMPLERS_FROM_A_GUESS)}, or leave it out"
+                f"{' or '.join(SAMPLERS_FROM_A_GUESS)}, or leave it out"
             )
 
     def tiling(self, patch: int) -> tuple[int, int]:

@@ -29,8 +29,8 @@ from jaxrain.pairs.canonical import (
     reopen_all_canonical,
     roles_of,
 )
-from jaxrain.pairs.days import days_of, is_written, write_day
-from jaxrain.pairs.digests import SEAL, seal_of
+from jaxrain.pairs.days import Day, days_of, is_written, write_day
+from jaxrain.pairs.digests import SEAL, remedy, seal_of
 from jaxrain.pairs.manifest import FORMAT
 from jaxrain.pairs.pairing import Hour, Pairing, pair
 from jaxrain.pairs.progress import Say, watched
@@ -46,6 +46,7 @@ from jaxrain.pairs.statistics import share_beyond, tally_hours, training_statist
 from jaxrain.pairs.store import (
     Store,
     check_manifest,
+    digests_file,
     forget_arrays,
     grid_digests,
     open_areas,
@@ -153,7 +154,7 @@ def _make_store(
     manifest["statistics"]["target"]["test_share_beyond"] = share_beyond(store, config, "test", run)
     found = write_report(store, config, pairing, tallies, survey, run)
     for hour in manifest["hours"]:
-        hour["digests"] = survey.digests[hour["area"]][hour["time"]]
+        hour["digests"] = hour["digests"] or survey.digests[hour["area"]][hour["time"]]
     manifest[SEAL] = seal_of(manifest)
     save_json(path / "manifest.json", manifest)
     drop_other_arrays(path, manifest)
@@ -226,8 +227,8 @@ def write_arrays(
     if not mark.exists() or json.loads(mark.read_text())["made_from"] != made_from:
         # A manifest must never describe arrays that are about to change.
         (path / "manifest.json").unlink(missing_ok=True)
-        for array in path.glob("area*/*.npy"):
-            array.unlink()
+        for made in (*path.glob("area*/*.npy"), *path.glob("area*/digests_*.json")):
+            made.unlink()
         save_json(mark, {"made_from": made_from})
     for area in pairing.areas:
         folder = path / area.name
@@ -275,13 +276,30 @@ def describe(config: DataConfig, sources: list[Source], pairing: Pairing) -> dic
                 "sources": _source_names(hour),
                 "day": day.name,
                 "index": index,
+                "digests": digests,
             }
             for area in pairing.areas
             for day in days_of(area, Path(config.store))
-            for index, hour in enumerate(day.hours)
+            for index, (hour, digests) in enumerate(zip(day.hours, _digests(day), strict=True))
         ],
         "files": [file_entry(source, config) for source in sources],
     }
+
+
+def _digests(day: Day) -> list[dict[str, str]]:
+    """Hashes of a day's hours; nothing is known of days from before they were kept."""
+    file = digests_file(day.folder, day.name)
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return [{} for _ in day.hours]
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{file} is no JSON ({error}); {remedy(file)}") from None
+    hours = found if isinstance(found, list) else []
+    known = [isinstance(hour, dict) and set(map(type, hour.values())) <= {str} for hour in hours]
+    if len(known) != len(day.hours) or not all(known):
+        raise InputError(f"{file}: expected hashes of {len(day.hours)} hours; {remedy(file)}")
+    return found
 
 
 def _source_names(hour: Hour) -> list[str]:

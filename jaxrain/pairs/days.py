@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from jaxrain.grids.regrid import block_mean
+from jaxrain.pairs.digests import digest
 from jaxrain.pairs.pairing import Hour, PairedArea
 from jaxrain.pairs.placement import BLOCK, cover
 from jaxrain.pairs.recipe import DataConfig
-from jaxrain.pairs.store import KINDS
+from jaxrain.pairs.store import KINDS, digests_file, save_json
 from jaxrain.weather.variables import channel_names, on_levels
 from jaxrain.whole import whole_file
 
@@ -64,6 +65,7 @@ def write_day(day: Day, config: DataConfig) -> None:
         "fine": day.fine_shape,
         "cover": (2, *(-(-size // BLOCK) for size in day.fine_shape)),
     }
+    made: list[dict[str, str]] = []
     # A stack renames what came last first, and the coarse day last: where it is, the others are.
     with ExitStack() as whole:
         partial = {
@@ -84,8 +86,14 @@ def write_day(day: Day, config: DataConfig) -> None:
                     "cover": cover(fine),
                     "coarse": _coarse(hour, fine, config, read),
                 }
-                for kind, values in fields.items():
-                    files[kind].write(np.ascontiguousarray(values, _DTYPES[kind]).tobytes())
+                written = {
+                    kind: np.ascontiguousarray(values, _DTYPES[kind])
+                    for kind, values in fields.items()
+                }
+                for kind, values in written.items():
+                    files[kind].write(values.tobytes())
+                made.append({kind: digest(values) for kind, values in written.items()})
+        save_json(digests_file(day.folder, day.name), made)
 
 
 def _write_header(file: BinaryIO, dtype: str, shape: tuple[int, ...]) -> None:

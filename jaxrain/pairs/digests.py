@@ -2,11 +2,19 @@
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 SEAL = "seal"  # of a manifest, the hash of all the rest of it
+
+
+def remedy(path: Path) -> str:
+    """What to do with a damaged file of a store, or of a run, which keeps copies of its store's."""
+    if any((folder / "config.yaml").is_file() for folder in list(path.parents)[:3]):
+        return "bring back a copy: the store that the run was trained on has the same"
+    return "bring back a copy, or remove it and run prepare again, which makes what is missing"
 
 
 def digest(array: np.ndarray) -> str:

@@ -1,3 +1,4 @@
+import functools
 import itertools
 import json
 import os
@@ -7,11 +8,20 @@ import numpy as np
 import pytest
 
 from jaxrain.errors import InputError
+from jaxrain.grids.grid import Grid
 from jaxrain.pairs.build import prepare
 from jaxrain.pairs.conftest import contents
-from jaxrain.pairs.digests import digest, seal_of
+from jaxrain.pairs.digests import digest, name_digest, remedy, seal_of
 from jaxrain.pairs.loader import training_batches
-from jaxrain.pairs.store import KINDS, forget_arrays, open_store
+from jaxrain.pairs.store import (
+    KINDS,
+    _load_grid,
+    forget_arrays,
+    grid_digests,
+    open_store,
+    save_grid,
+)
+from jaxrain.pairs.surroundings import StaticMap
 
 
 def missing(path: Path) -> None:
@@ -61,6 +71,60 @@ def test_a_damaged_file_is_named_and_made_again(world, damage, name):
     path.unlink(missing_ok=True)
     assert remade(config) == whole
     read_all(config)
+
+
+def test_prepare_never_takes_damage_for_what_it_wrote(world):
+    """Whatever makes it read the store again: what is damaged has to be removed first."""
+    world.fill()
+    config = world.config()
+    whole = remade(config)
+    store = Path(config.store)
+    flipped(store / "area0" / "fine_20200101.npy")
+    anew = functools.partial(prepare, say=lambda line: None)
+    for again in (
+        lambda: anew(world.config(rain_scaling="sqrt")),
+        lambda: anew(config, stage="arrays"),
+        lambda: [(store / "area0" / "fine_y.npy").unlink(), anew(config)],
+        lambda: [(store / "manifest.json").unlink(), anew(config)],
+    ):
+        with pytest.raises(InputError, match=r"fine_20200101.npy: hour 16 of it holds other"):
+            again()
+    (store / "area0" / "fine_20200101.npy").unlink()
+    assert remade(config) == whole
+
+
+@pytest.mark.parametrize("name", ["latitude.npy", "mapping.json"])
+def test_what_a_projected_area_lacks_is_named(tmp_path, name):
+    axis, places = np.arange(4.0), np.zeros((4, 4))
+    grid = Grid(axis, axis, True, places, places + 1, {"grid_mapping_name": "stereographic"})
+    save_grid(tmp_path, "fine", grid)
+    about = {"projected": True, "digests": grid_digests("fine", grid)}
+    assert _load_grid(tmp_path, "fine", about).same_as(grid)
+    (tmp_path / name).unlink()
+    with pytest.raises(InputError, match=f"{name}: No such file"):
+        _load_grid(tmp_path, "fine", about)
+
+
+def test_a_static_field_of_another_type_is_refused(tmp_path):
+    field = np.linspace(0, 1, 16, dtype=np.float32).reshape(4, 4)
+    path = tmp_path / f"terrain_area0_{name_digest(field)}.npy"
+    np.save(path, field)
+    static = StaticMap(name="terrain", path=path, low=0, high=1)
+    assert static.scaled((0, 0), (4, 4)).max() == 1
+    header = bytearray(path.read_bytes())
+    header[header.index(b"<f4")] ^= 2  # '<' to '>': other numbers of the same bytes
+    moved = tmp_path / "other" / path.name
+    moved.parent.mkdir()
+    moved.write_bytes(header)
+    with pytest.raises(InputError, match="holds other numbers than prepare wrote"):
+        StaticMap(name="terrain", path=moved, low=0, high=1).scaled((0, 0), (4, 4))
+
+
+def test_a_run_is_mended_by_a_copy_alone(tmp_path):
+    assert "remove it" in remedy(tmp_path / "manifest.json")
+    (tmp_path / "config.yaml").touch()
+    for name in ("manifest.json", "grids/area0/fine_y.npy", "grids/static/terrain_0.npy"):
+        assert "remove" not in remedy(tmp_path / name)
 
 
 def test_a_batch_never_holds_a_damaged_hour(world):

@@ -2,11 +2,15 @@
 
 from collections import Counter
 
+import numpy as np
+
 from jaxrain.pairs.store import Area
 
 
-def epoch_hours(areas: list[Area], patch: int, balance_days: float) -> list[tuple[int, int]]:
-    """The hour of each patch of an epoch, before they are shuffled.
+def epoch_hours(
+    areas: list[Area], patch: int, balance_days: float
+) -> list[tuple[tuple[int, int], int]]:
+    """The hours of an epoch and how many patches it draws from each, before they are shuffled.
 
     An hour has as many as patches fit beside one another, so that in an epoch every point is drawn
     about once, wherever it lies. Where days are balanced, hours of days with fewer patches have
@@ -17,28 +21,34 @@ def epoch_hours(areas: list[Area], patch: int, balance_days: float) -> list[tupl
     Args:
       areas: of a store.
       patch: side of a patch, fine points.
-      balance_days: 0 draws all hours alike, 1 all days (UTC, of one area) alike.
+      balance_days: 0 draws all hours alike, 1 all days alike; a day is of one area, UTC, its last
+        hour the one that ends at midnight.
 
     Returns:
-      (index of the area, index of the hour), in the order of areas, hours; empty where no hour is
-      of training.
+      ((index of the area, index of the hour), patches), in the order of areas and hours, without
+      areas that hold no patch; empty where no hour is of training.
     """
     training = [
-        (index, hour, _patches(area, patch), (index, area.hours[hour].astype("datetime64[D]")))
+        (index, hour, patches, (index, _day(area.hours[hour])))
         for index, area in enumerate(areas)
+        if (patches := _patches(area, patch))
         for hour in area.indices("train")
     ]
-    of_day: Counter[object] = Counter()
+    of_day: Counter[tuple[int, np.datetime64]] = Counter()
     for _, _, patches, day in training:
         of_day[day] += patches
     most = max(of_day.values(), default=0)
     return [
-        (index, hour)
+        ((index, hour), round(patches * (most / of_day[day]) ** balance_days))
         for index, hour, patches, day in training
-        for _ in range(round(patches * (most / of_day[day]) ** balance_days))
     ]
 
 
 def _patches(area: Area, patch: int) -> int:
     height, width = area.fine_grid.shape
     return (height // patch) * (width // patch)
+
+
+def _day(end: np.datetime64) -> np.datetime64:
+    """The day that an hour is of, by its end."""
+    return (end - np.timedelta64(1, "s")).astype("datetime64[D]")

@@ -148,7 +148,8 @@ def _plan(store: Store, config: DataConfig, seed: int) -> _Plan:
                 f"data.patch={patch} exceeds the area {area.name} of {height} x {width} points: "
                 f"set data.patch to at most {min(height, width)}"
             )
-    hours = epoch_hours(store.areas, patch, config.balance_days)
+    drawn = epoch_hours(store.areas, patch, config.balance_days)
+    hours = [hour for hour, patches in drawn for _ in range(patches)]
     if not hours:
         raise InputError(
             f"the store {store.path} has no hours of training: name some in data.splits.train"

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, ConfigDict, Field, FiniteFloat, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from jaxrain.errors import InputError
-from jaxrain.pairs.digests import SEAL, seal_of
+from jaxrain.pairs.digests import SEAL, remedy, seal_of
 from jaxrain.weather.variables import VARIABLES, split_channel
 
 FORMAT = 1
@@ -170,6 +170,5 @@ def _check_references(path: Path, manifest: dict[str, Any]) -> None:
 def _damaged(path: Path, what: str) -> InputError:
     one_line = " ".join(what.split())
     return InputError(
-        f"{path}/manifest.json is damaged: {one_line}; bring back a copy, or remove {path} and run "
-        "prepare again"
+        f"{path}/manifest.json is damaged: {one_line}; {remedy(path / 'manifest.json')}"
     )

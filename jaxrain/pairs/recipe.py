@@ -128,6 +128,7 @@ class Window:
     @classmethod
     def _iso(cls, value: Any) -> str:
         text = value.isoformat() if hasattr(value, "isoformat") else str(value)
+        text = text.removesuffix("Z").removesuffix("+00:00")
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             try:

@@ -14,7 +14,7 @@ from jaxrain.pairs.interpolation import Matrices, interpolation_matrices
 from jaxrain.pairs.normal_score import Knots, fit_knots, kept_knots
 from jaxrain.pairs.quantiles import rain_counts
 from jaxrain.pairs.recipe import SPLITS, DataConfig
-from jaxrain.pairs.store import Area, Store
+from jaxrain.pairs.store import Area, Store, forget_arrays
 from jaxrain.pairs.workers import Run, in_this_process
 
 T = TypeVar("T")
@@ -214,6 +214,7 @@ def _empty(channels: list[str]) -> Tally:
 
 
 def _count_day(day: _Day) -> np.ndarray:
+    forget_arrays()
     fields = (np.asarray(day.area.fine(index)) for index in range(len(day.area.hours)))
     return np.sum([rain_counts(field) for field in fields], axis=0)
 
@@ -221,6 +222,7 @@ def _count_day(day: _Day) -> np.ndarray:
 def _tally_day(
     day: _Day, config: DataConfig, look: bool, knots: Knots | None
 ) -> tuple[dict[str, Tally], Survey]:
+    forget_arrays()  # a worker that outlives the store's last making may hold its maps
     tallies: dict[str, Tally] = {}
     survey = Survey([day.area], day.channels, config)
     matrices = _matrices(day.area)

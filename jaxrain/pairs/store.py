@@ -10,6 +10,7 @@
     STORE/AREA/fine_YYYYMMDD.npy                [n, H, W] float32, mm, NaN where missing
     STORE/AREA/coarse_YYYYMMDD.npy              [n, C, h, w] float32, canonical units
     STORE/AREA/cover_YYYYMMDD.npy               [n, 2, by, bx] uint8, see `placement`
+    STORE/AREA/digests_YYYYMMDD.json            hashes of each hour of the three
     STORE/static/NAME_AREA_HASH.npy             [H, W] float32, static fields, the file's units
 
 An area is one distinct pair of a fine and a coarse grid. The coarse fields stay on their own
@@ -31,7 +32,7 @@ import numpy as np
 from jaxrain.arrays import open_array
 from jaxrain.errors import InputError
 from jaxrain.grids.grid import Grid
-from jaxrain.pairs.digests import digest, text_digest
+from jaxrain.pairs.digests import digest, remedy, text_digest
 from jaxrain.pairs.manifest import parse_manifest
 from jaxrain.pairs.recipe import ARRAY_KEYS, BESIDE_KEYS, STATISTICS_KEYS, DataConfig
 from jaxrain.pairs.surroundings import StaticMap
@@ -40,7 +41,6 @@ from jaxrain.whole import whole_file
 if TYPE_CHECKING:
     from jaxrain.pairs.scaling import Scaling
 
-REMEDY = "bring back a copy, or remove it and run prepare again, which makes what is missing"
 KINDS = ("fine", "coarse", "cover")  # of arrays of hours
 
 
@@ -75,11 +75,18 @@ class Area:
     digests: tuple[dict[str, str], ...] = ()
 
     def fine(self, index: int) -> np.ndarray:
-        """Fine rain of an hour, mm, [H, W], NaN where missing; read only where it is touched."""
+        """Fine rain of an hour, mm, [H, W], NaN where missing.
+
+        It is read whole where a process sees it first, to compare it with its hash, and after that
+        only where it is touched; likewise the others.
+
+        Raises:
+          InputError: it is damaged.
+        """
         return self._array("fine", index)
 
     def coarse(self, index: int) -> np.ndarray:
-        """Predictors of an hour, canonical units, [C, h, w]; read only where touched."""
+        """Predictors of an hour, canonical units, [C, h, w]."""
         return self._array("coarse", index)
 
     def cover(self, index: int) -> np.ndarray:
@@ -121,10 +128,11 @@ class Area:
         hours = _open(str(path), self.edition)
         if not hours.ndim or position >= len(hours):
             raise InputError(
-                f"{path}: has shape {hours.shape}, expected at least {position + 1} hours; {REMEDY}"
+                f"{path}: has shape {hours.shape}, expected at least {position + 1} hours; "
+                f"{remedy(path)}"
             )
         if self.digests and (made := self.digests[index].get(kind)):
-            _compare(str(path), self.edition, position, made)
+            _compare(path, self.edition, position, hours[position], made)
         return hours[position]
 
 
@@ -241,13 +249,18 @@ def save_grids(folder: Path, areas: list[Area]) -> None:
         save_grid(folder / area.name, "coarse", area.coarse_grid)
 
 
+def digests_file(folder: Path, day: str) -> Path:
+    """Where a day's hashes are, from before it is renamed: a list of hours, by kind."""
+    return folder / f"digests_{day}.json"
+
+
 def save_array(path: Path, array: np.ndarray) -> None:
     """Writes a .npy file beside `path` and renames it, so that it is whole or not there."""
     with whole_file(path) as partial, partial.open("wb") as file:
         np.save(file, array, allow_pickle=False)
 
 
-def save_json(path: Path, content: dict[str, Any]) -> None:
+def save_json(path: Path, content: dict[str, Any] | list[Any]) -> None:
     """Writes JSON beside `path` and renames it."""
     save_text(path, json.dumps(content, indent=1) + "\n")
 
@@ -305,37 +318,42 @@ def _load_grid(folder: Path, kind: str, about: dict[str, Any]) -> Grid:
 
     def load(name: str, axes: int = 1) -> np.ndarray:
         path = folder / f"{name}.npy"
-        values = np.array(open_array(path, REMEDY))
+        values = np.array(open_array(path, remedy(path)))
         if values.ndim != axes or values.dtype.kind != "f" or not np.isfinite(values).all():
             raise InputError(
                 f"{path}: holds {values.dtype} of shape {values.shape}, expected finite degrees or "
-                f"km with {axes} axis(es); {REMEDY}"
+                f"km with {axes} axis(es); {remedy(path)}"
             )
         if digests.get(name, found := digest(values)) != found:
-            raise InputError(f"{path}: holds other numbers than prepare wrote; {REMEDY}")
+            raise InputError(f"{path}: holds other numbers than prepare wrote; {remedy(path)}")
         return values
 
-    known = kind == "fine" and (folder / "latitude.npy").exists()
+    known = kind == "fine" and ("latitude" in digests or (folder / "latitude.npy").exists())
     mapping = folder / "mapping.json"
+    mapped = "mapping" in digests or mapping.exists()
     return Grid(
         y=load(f"{kind}_y"),
         x=load(f"{kind}_x"),
         projected=about["projected"],
         latitude=load("latitude", axes=2) if known else None,
         longitude=load("longitude", axes=2) if known else None,
-        mapping=_load_mapping(mapping, digests.get("mapping")) if mapping.exists() else None,
+        mapping=_load_mapping(mapping, digests.get("mapping")) if mapped else None,
     )
 
 
 def _load_mapping(path: Path, made: str | None) -> dict[str, Any]:
     try:
         mapping = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}; {remedy(path)}") from None
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is no JSON ({error}); {REMEDY}") from None
+        raise InputError(f"{path} is no JSON ({error}); {remedy(path)}") from None
     if not isinstance(mapping, dict):
-        raise InputError(f"{path}: expected an object, got {type(mapping).__name__}; {REMEDY}")
+        raise InputError(
+            f"{path}: expected an object, got {type(mapping).__name__}; {remedy(path)}"
+        )
     if made is not None and _mapping_digest(mapping) != made:
-        raise InputError(f"{path}: says something else than prepare wrote; {REMEDY}")
+        raise InputError(f"{path}: says something else than prepare wrote; {remedy(path)}")
     return mapping
 
 
@@ -343,21 +361,28 @@ def _load_mapping(path: Path, made: str | None) -> dict[str, Any]:
 # in the key, since a store that is made anew has other arrays at the same paths.
 @functools.lru_cache(maxsize=256)
 def _open(path: str, edition: str) -> np.ndarray:
-    return open_array(Path(path), REMEDY)
+    return open_array(Path(path), remedy(Path(path)))
 
 
-@functools.cache  # no hour is read whole more than once in a process
-def _compare(path: str, edition: str, position: int, made: str) -> None:
-    if digest(_open(path, edition)[position]) != made:
+# Hours that this process has compared, of each file.
+_COMPARED: dict[tuple[str, str], set[int]] = {}
+
+
+def _compare(path: Path, edition: str, position: int, hour: np.ndarray, made: str) -> None:
+    compared = _COMPARED.setdefault((str(path), edition), set())
+    if position in compared:
+        return
+    if digest(hour) != made:
         raise InputError(
-            f"{path}: hour {position} of it holds other numbers than prepare wrote; {REMEDY}"
+            f"{path}: hour {position} of it holds other numbers than prepare wrote; {remedy(path)}"
         )
+    compared.add(position)
 
 
 def forget_arrays() -> None:
     """Before arrays are made anew: this process may hold maps of those at the same paths."""
     _open.cache_clear()
-    _compare.cache_clear()
+    _COMPARED.clear()
 
 
 def _brief(value: Any) -> str:

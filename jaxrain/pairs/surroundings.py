@@ -16,7 +16,7 @@ import numpy as np
 from jaxrain.arrays import open_array
 from jaxrain.errors import InputError
 from jaxrain.grids.grid import Grid
-from jaxrain.pairs.digests import name_digest
+from jaxrain.pairs.digests import name_digest, remedy
 from jaxrain.pairs.encodings import encode_position
 from jaxrain.pairs.recipe import DataConfig
 from jaxrain.whole import whole_file
@@ -111,11 +111,9 @@ def _open(path: str) -> np.ndarray:
             f"{path} is gone, the static field of a store or a run: run prepare again, or copy it "
             "from where it is"
         )
-    array = open_array(Path(path), "run prepare again")
+    array = open_array(Path(path), remedy(Path(path)))
     made = Path(path).stem.rpartition("_")[2]
-    if _NAME_DIGEST.fullmatch(made) and name_digest(array) != made:
-        raise InputError(
-            f"{path}: holds other numbers than prepare wrote; bring back a copy, or remove it and "
-            "run prepare again"
-        )
+    same = array.dtype == np.dtype("<f4") and array.ndim == 2
+    if not same or (_NAME_DIGEST.fullmatch(made) and name_digest(array) != made):
+        raise InputError(f"{path}: holds other numbers than prepare wrote; {remedy(Path(path))}")
     return array

@@ -38,7 +38,10 @@ def look_at_store(config: Config) -> Epoch | None:
     length = correlation_length(residuals(store))
     return Epoch(
         hours=sum(len(area.indices("train")) for area in store.areas),
-        patches=len(epoch_hours(store.areas, config.data.patch, config.data.balance_days)),
+        patches=sum(
+            patches
+            for _, patches in epoch_hours(store.areas, config.data.patch, config.data.balance_days)
+        ),
         length=length,
         patch=None if length is None else suggested_patch(length, config.model.divisor),
     )

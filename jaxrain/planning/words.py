@@ -131,7 +131,7 @@ def _words(config: Config, outlook: Outlook, epoch: Epoch | None) -> Iterator[st
     if epoch.patches:
         yield (
             f"the store has {epoch.hours} hours of training, {epoch.patches} patches an epoch: the "
-            f"run sees each about {patches / epoch.patches:.3g} times"
+            f"run takes about {patches / epoch.patches:.3g} of them"
         )
     if epoch.length is not None and epoch.patch is not None:
         enough = "is enough" if config.data.patch >= epoch.patch else "is small"

@@ -78,7 +78,7 @@ class Survey:
 
     Attributes:
       gaps: by area.
-      digests: hashes of each hour's arrays by kind, by area and time.
+      digests: hashes of the arrays of hours that have none yet, by area and time.
     """
 
     def __init__(self, areas: Sequence[Area], channels: list[str], config: DataConfig) -> None:
@@ -94,7 +94,8 @@ class Survey:
     def add(self, area: Area, index: int, coarse: np.ndarray, fine: np.ndarray) -> None:
         """Adds an hour: coarse [C, h, w] in canonical units, fine [H, W] in mm."""
         time = area.hours[index]
-        self.digests.setdefault(area.name, {})[str(time)] = area.made_digests(index)
+        if not (area.digests and area.digests[index]):
+            self.digests.setdefault(area.name, {})[str(time)] = area.made_digests(index)
         self._count(area.splits[index], count_amounts(fine))
         valid, wet = area.cover(index).astype(np.int64)
         self._add_gaps(area.name, Gaps(valid, wet, {time: int(wet.sum())}))
