@@ -10,7 +10,7 @@ import pytest
 from jaxrain.errors import InputError
 from jaxrain.grids.grid import Grid
 from jaxrain.pairs.build import prepare
-from jaxrain.pairs.conftest import contents
+from jaxrain.pairs.conftest import contents, hours
 from jaxrain.pairs.digests import digest, name_digest, remedy, seal_of
 from jaxrain.pairs.loader import training_batches
 from jaxrain.pairs.store import (
@@ -91,6 +91,18 @@ def test_prepare_never_takes_damage_for_what_it_wrote(world):
             again()
     (store / "area0" / "fine_20200101.npy").unlink()
     assert remade(config) == whole
+
+
+def test_a_store_made_anew_under_a_reader_is_not_called_damaged(world):
+    world.fill()
+    config = world.config()
+    remade(config)
+    (area,) = open_store(config.store, config).areas
+    world.write_fine("b.nc", hours(11, 22), seed=2)
+    remade(config)
+    forget_arrays()  # as a process that has read nothing yet
+    with pytest.raises(InputError, match="store: the store was made anew, of other files"):
+        area.fine(area.indices("test")[-1])
 
 
 @pytest.mark.parametrize("name", ["latitude.npy", "mapping.json"])
