@@ -136,6 +136,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="for what is made (a temporary one)")
     arguments = parser.parse_args()
     asked = [tuple(map(int, each.split("x"))) for each in arguments.ensembles]
+    if arguments.folder is not None:
+        Path(arguments.folder).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="jaxrain-memory-", dir=arguments.folder) as name:
         write_weather(Path(name), arguments.size, 1 + max(hours for _, hours in asked))
         run = make_run(Path(name))
