@@ -40,7 +40,9 @@ data:
   splits: {{train: ["2022-06-01T00"], test: ["2022-06-01T01/2022-06-01T23"]}}
   rain_scaling: log1p
   patch: 512
-model: {{inner_channel: 4, channel_mults: [1], res_blocks: 1, norm_groups: 2, attn_res: []}}
+# Five levels: attention in the middle sees (512 / 16)^2 points; of one level it would see all.
+model: {{inner_channel: 4, channel_mults: [1, 1, 1, 1, 1], res_blocks: 1, norm_groups: 2,
+  attn_res: []}}
 diffusion: {{steps: 50, prediction: x0}}
 train: {{run: {root}/run}}
 sample: {{sampler: dpmpp_2m, steps: 2, overlap: 16, batch: 1}}
