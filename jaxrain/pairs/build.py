@@ -20,6 +20,7 @@ from jaxrain.grids.grid import Grid
 from jaxrain.pairs.audit.report import read_report, write_report
 from jaxrain.pairs.audit.survey import Survey
 from jaxrain.pairs.audit.table import audit_table
+from jaxrain.pairs.axes import grid_digests
 from jaxrain.pairs.canonical import (
     Read,
     file_entry,
@@ -48,7 +49,6 @@ from jaxrain.pairs.store import (
     check_manifest,
     digests_file,
     forget_arrays,
-    grid_digests,
     open_areas,
     read_manifest,
     recipe_of,

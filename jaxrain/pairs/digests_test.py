@@ -2,6 +2,7 @@ import functools
 import itertools
 import json
 import os
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -9,15 +10,14 @@ import pytest
 
 from jaxrain.errors import InputError
 from jaxrain.grids.grid import Grid
+from jaxrain.pairs.axes import grid_digests, load_grid
 from jaxrain.pairs.build import prepare
 from jaxrain.pairs.conftest import contents, hours
 from jaxrain.pairs.digests import digest, name_digest, remedy, seal_of
 from jaxrain.pairs.loader import training_batches
 from jaxrain.pairs.store import (
     KINDS,
-    _load_grid,
     forget_arrays,
-    grid_digests,
     open_store,
     save_grid,
 )
@@ -42,11 +42,14 @@ def flipped(path: Path, place: int = -1) -> None:
 
 
 def read_all(config):
-    """Every hour, as a new process would read it."""
+    """Bytes of every hour, as a new process would read them."""
     forget_arrays()
-    for area in open_store(config.store, config).areas:
-        for index in range(len(area.hours)):
-            area.fine(index), area.coarse(index), area.cover(index)
+    return [
+        kind(index).tobytes()
+        for area in open_store(config.store, config).areas
+        for index in range(len(area.hours))
+        for kind in (area.fine, area.coarse, area.cover)
+    ]
 
 
 def remade(config):
@@ -111,10 +114,10 @@ def test_what_a_projected_area_lacks_is_named(tmp_path, name):
     grid = Grid(axis, axis, True, places, places + 1, {"grid_mapping_name": "stereographic"})
     save_grid(tmp_path, "fine", grid)
     about = {"projected": True, "digests": grid_digests("fine", grid)}
-    assert _load_grid(tmp_path, "fine", about).same_as(grid)
+    assert load_grid(tmp_path, "fine", about).same_as(grid)
     (tmp_path / name).unlink()
     with pytest.raises(InputError, match=f"{name}: No such file"):
-        _load_grid(tmp_path, "fine", about)
+        load_grid(tmp_path, "fine", about)
 
 
 def test_a_static_field_of_another_type_is_refused(tmp_path):
@@ -158,15 +161,22 @@ def test_a_batch_never_holds_a_damaged_hour(world):
         batches(20)
 
 
+@contextmanager
+def changed_manifest(config):
+    """What a store's manifest says, written back as it was left."""
+    path = Path(config.store) / "manifest.json"
+    manifest = json.loads(path.read_text())
+    yield manifest
+    path.write_text(json.dumps(manifest))
+
+
 def test_a_manifest_that_was_changed_is_refused(world):
     world.fill()
     config = world.config()
     remade(config)
-    path = Path(config.store) / "manifest.json"
-    manifest = json.loads(path.read_text())
-    assert manifest["seal"] == seal_of(manifest)
-    manifest["statistics"]["target"]["std"] *= 2
-    path.write_text(json.dumps(manifest))
+    with changed_manifest(config) as manifest:
+        assert manifest["seal"] == seal_of(manifest)
+        manifest["statistics"]["target"]["std"] *= 2
     with pytest.raises(InputError, match="it says something else than was written"):
         open_store(config.store, config)
 
@@ -175,13 +185,12 @@ def test_a_store_from_before_hashes_were_kept_is_read(world):
     world.fill()
     config = world.config()
     remade(config)
-    path = Path(config.store) / "manifest.json"
-    manifest = json.loads(path.read_text())
-    del manifest["seal"]
-    for entry in manifest["areas"] + manifest["hours"]:
-        del entry["digests"]
-    path.write_text(json.dumps(manifest))
-    read_all(config)
+    whole = read_all(config)
+    with changed_manifest(config) as manifest:
+        del manifest["seal"]
+        for entry in manifest["areas"] + manifest["hours"]:
+            del entry["digests"]
+    assert read_all(config) == whole
 
 
 def test_a_digest_tells_type_and_shape_too():
