@@ -15,6 +15,11 @@ _USER_OS_ERRORS = {
     errno.EROFS: "the file system is read-only; choose another folder",
 }
 
+_TOO_LITTLE_MEMORY = (
+    "not enough memory: make train.batch_size, data.patch, sample.batch or sample.tile smaller; "
+    "`python -m jaxrain.plan` says what a training takes"
+)
+
 
 def add_config_arguments(parser: argparse.ArgumentParser, default: str | None = None) -> None:
     """Adds `--config FILE` and any number of `section.key=value` to a parser."""
@@ -42,7 +47,8 @@ def run_command(
       argv: arguments without the program's name; None takes them from the process.
 
     Returns:
-      0 where all that was asked is done, 2 after an error that a user can mend, 130 after Ctrl-C.
+      0 where all that was asked is done, 2 after an error that a user can mend (too little memory
+      is one), 130 after Ctrl-C.
     """
     arguments = parser.parse_args(argv)
     try:
@@ -54,6 +60,13 @@ def run_command(
             raise
         where = f"{error.filename}: " if error.filename else ""
         return _fail(parser, f"{where}{_USER_OS_ERRORS[error.errno]}")
+    except MemoryError as error:
+        return _fail(parser, f"{_TOO_LITTLE_MEMORY} ({str(error) or 'in Python'})")
+    except RuntimeError as error:
+        # By its text: JAX's own kind of it need not have been imported.
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        return _fail(parser, f"{_TOO_LITTLE_MEMORY} ({str(error).splitlines()[0]})")
     except KeyboardInterrupt:
         print(f"{parser.prog}: interrupted", file=sys.stderr)
         return 130

@@ -159,8 +159,10 @@ def _check_heeded(arguments: argparse.Namespace, downscaler: "Downscaler") -> No
                     f"--{name.replace('_', '-')} {value}: {arguments.run} draws in one step; leave "
                     "it out"
                 )
-    elif arguments.sigma_max is not None:
-        downscaler.config.sample.check_sigma_max()
+        return
+    downscaler.config.sample.check_heeded(
+        sigma_max=arguments.sigma_max is not None, eta=arguments.eta is not None
+    )
 
 
 def write_ensemble(

@@ -274,6 +274,8 @@ def test_errors_name_the_value_and_the_remedy(run, whole, tmp_path, capsys):
     assert "ddpm, ddim, dpmpp_2m" in error
     error = fails(capsys, run, "--output", new, "--sampler", "ddim", "--sigma-max", "4")
     assert "--sigma-max: ddim begins at its schedule's most noise" in error
+    error = fails(capsys, run, "--output", new, "--sampler", "dpmpp_2m", "--eta", "0.5")
+    assert "--eta: dpmpp_2m takes no share of fresh noise; take ddim or heun" in error
     words = ("--sampler", "heun", "--sigma-max", "4", "--first-guess", "2024")
     assert "first_guess=2024: no run" in fails(capsys, run, "--output", new, *words)
     assert "there are train" in fails(capsys, run, "--output", new, "--split", "tset")

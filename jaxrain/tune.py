@@ -95,6 +95,8 @@ def _tune(arguments: argparse.Namespace) -> None:
             f"--members {arguments.members} --cases {arguments.cases}: expected 2 or more members "
             "of 1 or more windows"
         )
+    if arguments.calibrate:
+        _check_of_calibrating(arguments)
     keep_compiled_programs()
     words = ["sample.calibrate=false"]  # what is tuned and fitted are members as they come
     words += [override("data.store", arguments.store)] if arguments.store else []
@@ -106,8 +108,7 @@ def _tune(arguments: argparse.Namespace) -> None:
     if downscaler.deterministic:
         raise InputError(f"{arguments.run} is a regression: it has no sampler to tune")
     if arguments.calibrate:
-        if arguments.sigma_max is not None:
-            downscaler.config.sample.check_sigma_max()
+        downscaler.config.sample.check_heeded(sigma_max=arguments.sigma_max is not None)
         _calibrate(downscaler, arguments)
         return
     if downscaler.config.diffusion.objective == "crps":
@@ -119,9 +120,8 @@ def _tune(arguments: argparse.Namespace) -> None:
         replaced(downscaler.config.sample, sampler=name, steps=steps)
         for name, steps in _chains(arguments, begins)
     ]
-    if arguments.sigma_max is not None:
-        for setting in settings:
-            setting.check_sigma_max()
+    for setting in settings:
+        setting.check_heeded(sigma_max=arguments.sigma_max is not None)
     cases = _cases(downscaler, arguments.cases)
     trials = []
     print("| sampler | steps | seconds a member | CRPS [mm] | spread/skill |")
@@ -138,6 +138,21 @@ def _tune(arguments: argparse.Namespace) -> None:
         f"members: {best.sampler} in {best.steps} steps"
         + ("" if arguments.dry_run else f", now the default of {downscaler.run}")
     )
+
+
+def _check_of_calibrating(arguments: argparse.Namespace) -> None:
+    """Refuses what was asked for and is no matter of calibrating."""
+    chosen = {
+        "--samplers": arguments.samplers is not SAMPLERS,
+        "--steps": arguments.steps is not STEPS,
+        "--chains": arguments.chains is not None,
+    }
+    for option, given in chosen.items():
+        if given:
+            raise InputError(
+                f"{option}: --calibrate fits the members that sample draws by default; leave it "
+                "out, or tune first, which makes the best the default"
+            )
 
 
 def recommended(trials: Sequence[Trial], tolerance: float) -> Trial:

@@ -80,6 +80,14 @@ def test_the_recommendation_becomes_the_runs_default(make_run, capsys):
     assert "now the default of" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "words", [("--samplers", "heun"), ("--steps", "8"), ("--chains", "heun:8")], ids=" ".join
+)
+def test_calibrating_takes_no_choice_of_chains(words, capsys):
+    assert tune.main(["anywhere", "--calibrate", *words]) == 2
+    assert f"{words[0]}: --calibrate fits the members" in capsys.readouterr().err
+
+
 def test_a_calibration_is_kept_with_the_run_and_sampling_uses_it(make_run, tmp_path, capsys):
     run = make_run("2020-07-01T02/2020-07-01T03")
     words = [str(run), "--calibrate", "--cases", "2", "--members", "2"]

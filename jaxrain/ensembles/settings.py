@@ -9,6 +9,7 @@ from jaxrain.ensembles.products import parse_products
 from jaxrain.errors import InputError
 
 SAMPLERS_FROM_A_GUESS = ("dpmpp_2m", "heun")  # whose chain begins at sigma_max
+SAMPLERS_WITH_FRESH_NOISE = ("ddim", "heun")  # whose share of it is eta
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -102,16 +103,25 @@ class SampleConfig:
             hour_weights(self.noise_correlation, self.noise_hours)
         return self
 
-    def check_sigma_max(self) -> None:
-        """Refuses a sampler that has no use for sigma_max, where it was asked for by name.
+    def check_heeded(self, *, sigma_max: bool, eta: bool = False) -> None:
+        """Refuses a sampler that has no use for what was asked for by name.
+
+        Args:
+          sigma_max: whether it was.
+          eta: likewise.
 
         Raises:
-          InputError: the chain begins where the schedule does.
+          InputError: the chain begins where the schedule does, or takes no fresh noise.
         """
-        if self.sampler not in SAMPLERS_FROM_A_GUESS:
+        if sigma_max and self.sampler not in SAMPLERS_FROM_A_GUESS:
             raise InputError(
                 f"--sigma-max: {self.sampler} begins at its schedule's most noise; take "
                 f"{' or '.join(SAMPLERS_FROM_A_GUESS)}, or leave it out"
+            )
+        if eta and self.sampler not in SAMPLERS_WITH_FRESH_NOISE:
+            raise InputError(
+                f"--eta: {self.sampler} takes no share of fresh noise; take "
+                f"{' or '.join(SAMPLERS_WITH_FRESH_NOISE)}, or leave it out"
             )
 
     def tiling(self, patch: int) -> tuple[int, int]:
