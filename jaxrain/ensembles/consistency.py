@@ -1,18 +1,21 @@
 """Members that keep the coarse rain: the mean over each coarse cell is held to what came in.
 
-In mm, cell by cell, after the chain. Where a cell has too much, its points are multiplied by one
-factor; where too little, too, but by no more than `MOST_FACTOR`, and what is still lacking is laid
-evenly over the cell: a single wet point is not blown up to a flood. So rain is never negative, and
-a cell that is dry in the coarse rain is dry.
+In mm, after the chain. Points are multiplied by a factor that varies smoothly from cell to cell,
+found by iteration, and at last, by little, cell by cell: factors that differ at the edges of cells
+would draw the coarse grid into the rain. No factor is above `MOST_FACTOR`; what a cell is still
+lacking is laid evenly over it: a single wet point is not blown up to a flood. So rain is never
+negative, and a cell that is dry in the coarse rain is dry.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jaxrain.errors import InputError
 from jaxrain.grids.cells import whole_cells
+from jaxrain.grids.regrid import bilinear_matrix
 from jaxrain.pairs.bending import RAIN_CHANNEL
 from jaxrain.pairs.cases import Case
 
@@ -20,6 +23,9 @@ from jaxrain.pairs.cases import Case
 STRENGTHS = {"off": 0.0, "soft": 0.5, "hard": 1.0}
 
 MOST_FACTOR = 4.0
+
+# After 10 the means of nearly all cells are met, and no score changes by more.
+_ITERATIONS = 10
 
 # (rain of one field [H, W], its hour) -> the same held to the coarse rain
 Adjust = Callable[[NDArray[np.float32], int], NDArray[np.float32]]
@@ -48,45 +54,103 @@ def consistent(case: Case, name: str) -> Adjust | None:
             f"to agree with; set it to off, or train with {RAIN_CHANNEL}"
         )
     channel = case.channels.index(RAIN_CHANNEL)
-    rows, chosen_y = whole_cells(case.coarse_grid.y, case.fine_grid.y)  # [H, h]
-    columns, chosen_x = whole_cells(case.coarse_grid.x, case.fine_grid.x)  # [W, w]
+    y = Axis.of(case.coarse_grid.y, case.fine_grid.y)
+    x = Axis.of(case.coarse_grid.x, case.fine_grid.x)
 
     def adjust(rain_mm: NDArray[np.float32], hour: int) -> NDArray[np.float32]:
-        coarse = case.coarse[hour, channel][np.ix_(chosen_y, chosen_x)].astype(np.float64)
-        return adjusted(rain_mm, coarse, rows, columns, strength)
+        coarse = case.coarse[hour, channel][np.ix_(y.chosen, x.chosen)].astype(np.float64)
+        return adjusted(rain_mm, coarse, y, x, strength)
 
     return adjust
+
+
+@dataclass(frozen=True, eq=False)
+class Axis:
+    """The whole cells of one axis of the fine grid, m points, n cells.
+
+    Attributes:
+      chosen: which of the coarse cells are whole, [n].
+      member: 1 where a point belongs to a whole cell, else 0, [m, n].
+      bilinear: weights of whole cells on points, [m, n]; those of other cells are left out.
+    """
+
+    chosen: NDArray[np.intp]
+    member: NDArray[np.float64]
+    bilinear: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, coarse: NDArray[np.float64], fine: NDArray[np.float64]) -> "Axis":
+        """From the centres of the cells and the points."""
+        member, chosen = whole_cells(coarse, fine)
+        return cls(chosen, member, bilinear_matrix(coarse, fine)[:, chosen])
 
 
 def adjusted(
     rain_mm: NDArray[np.float32],
     coarse_mm: NDArray[np.float64],
-    rows: NDArray[np.float64],
-    columns: NDArray[np.float64],
+    y: Axis,
+    x: Axis,
     strength: float,
 ) -> NDArray[np.float32]:
     """One field held to the coarse rain.
 
     Args:
       rain_mm: [H, W], not negative, NaN where missing.
-      coarse_mm: of the cells, [h, w], NaN where missing.
-      rows: 1 where a row of points belongs to a row of cells, [H, h].
-      columns: likewise, [W, w].
+      coarse_mm: of the whole cells, [h, w], NaN where missing.
+      y: rows of points and of cells.
+      x: columns.
       strength: share of the way that each cell's mean goes.
 
     Returns:
       [H, W], not negative.
     """
-    size = np.outer(rows.sum(0), columns.sum(0))
-    missing = rows.T @ np.isnan(rain_mm).astype(np.float64) @ columns > 0
-    mean = np.where(missing, np.nan, rows.T @ np.nan_to_num(rain_mm) @ columns / size)
+    rain = np.nan_to_num(rain_mm.astype(np.float64))
+    size = np.outer(y.member.sum(0), x.member.sum(0))
+
+    def means(field: NDArray[np.float64]) -> NDArray[np.float64]:
+        return y.member.T @ field @ x.member / size
+
+    def spread(cells: NDArray[np.float64]) -> NDArray[np.float64]:
+        return y.member @ cells @ x.member.T  # 0 outside whole cells
+
+    mean = means(rain)
     goal = mean + strength * (np.maximum(coarse_mm, 0) - mean)
-    known = np.isfinite(goal)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        factor = np.clip(np.where(mean > 0, goal / mean, 0.0), 0.0, MOST_FACTOR)
-    factor = np.where(known, factor, 1.0)
-    short = known & ((factor == MOST_FACTOR) | (mean == 0))
-    lacking = np.where(short, goal - factor * mean, 0.0)
-    change = rows @ (factor - 1) @ columns.T  # 0 outside whole cells
-    result = rain_mm * (1 + change) + rows @ lacking @ columns.T
-    return result.astype(np.float32)
+    known = np.isfinite(goal) & (means(np.isnan(rain_mm).astype(np.float64)) == 0)
+    goal = np.where(known, goal, mean)
+    factor = _smooth_factor(rain, goal, known, means, y, x)
+    factor *= spread(_ratio(goal, means(rain * factor)))
+    over = (factor > MOST_FACTOR) & (rain > 0)
+    factor = np.where(spread(known.astype(np.float64)) > 0, np.minimum(factor, MOST_FACTOR), 1.0)
+    short = known & ((means(over.astype(np.float64)) > 0) | (mean == 0))
+    lacking = np.where(short, goal - means(rain * factor), 0.0)
+    return (rain_mm * factor + spread(lacking)).astype(np.float32)
+
+
+def _smooth_factor(
+    rain: NDArray[np.float64],
+    goal: NDArray[np.float64],
+    known: NDArray[np.bool_],
+    means: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    y: Axis,
+    x: Axis,
+) -> NDArray[np.float64]:
+    """Interpolated between the cells that are to be wet, so that means come near the goal."""
+    counts = known & (goal > 0)
+    weight = y.bilinear @ counts.astype(np.float64) @ x.bilinear.T
+    of_cells = counts.astype(np.float64)
+    for _ in range(_ITERATIONS):
+        factor = _between(of_cells, weight, y, x)
+        of_cells = np.clip(of_cells * _ratio(goal, means(rain * factor)), 0, MOST_FACTOR)
+    return _between(of_cells, weight, y, x)
+
+
+def _between(
+    cells: NDArray[np.float64], weight: NDArray[np.float64], y: Axis, x: Axis
+) -> NDArray[np.float64]:
+    interpolated = y.bilinear @ cells @ x.bilinear.T
+    return np.divide(interpolated, weight, out=np.ones_like(weight), where=weight > 0)
+
+
+def _ratio(goal: NDArray[np.float64], mean: NDArray[np.float64]) -> NDArray[np.float64]:
+    """goal / mean; 1 where there is nothing to multiply."""
+    return np.divide(goal, mean, out=np.ones_like(goal), where=mean > 0)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxrain.ensembles.consistency import adjusted, consistent
+from jaxrain.ensembles.consistency import MOST_FACTOR, Axis, adjusted, consistent
 from jaxrain.errors import InputError
 from jaxrain.grids.grid import Grid
 from jaxrain.pairs.cases import Case
@@ -48,10 +48,39 @@ def test_too_much_and_a_little_too_little_is_a_factor_and_the_rest_is_spread():
     wet = np.zeros((2, 4), np.float32)
     wet[0, :2] = 8.0, 0.0  # three cells of 2 x 2, 2 x 1, 2 x 1
     wet[:, 2] = 1.0, 3.0
-    rows, columns = np.ones((2, 1)), np.repeat(np.eye(3), [2, 1, 1], axis=0)
-    got = adjusted(wet, np.array([[1.0, 20.0, 3.0]]), rows, columns, 1.0)
+    got = adjusted(wet, np.array([[1.0, 20.0, 3.0]]), *_stepwise([2], [2, 1, 1]), 1.0)
     # 8 of a mean of 2 halves; 1 and 3 four times as much make 8, and 12 is laid on both; dry: 3.
     np.testing.assert_allclose(got, [[4, 0, 16, 3], [0, 0, 24, 3]])
+
+
+def _stepwise(*sizes):
+    """Axes whose factors jump from cell to cell."""
+    axes = [np.repeat(np.eye(len(size)), size, axis=0) for size in sizes]
+    return [Axis(np.arange(each.shape[1]), each, each) for each in axes]
+
+
+def test_factors_do_not_draw_the_edges_of_cells():
+    # Even rain that is to become more from cell to cell: no wider a step at an edge than inside.
+    grid = Grid(np.arange(40.0), np.arange(40.0), projected=True)
+    coarse = Grid(np.arange(4.5, 40, 10), np.arange(4.5, 40, 10), projected=True)
+    amounts = np.broadcast_to([1.0, 2.0, 3.0, 4.0], (1, 1, 4, 4)).astype(np.float32)
+    this = replace(case(), fine_grid=grid, coarse_grid=coarse, coarse=amounts)
+    got = consistent(this, "hard")(np.full((40, 40), 2.0, np.float32), 0)
+    np.testing.assert_allclose(got.reshape(4, 10, 4, 10).mean((1, 3)), amounts[0, 0], rtol=1e-6)
+    steps = np.diff(got[20])
+    assert steps.min() > -1e-3
+    assert steps[[9, 19, 29]].max() < 1.2 * steps.max()
+    assert steps.max() < 0.15  # stepwise they would be 0 inside and 1 at edges
+    np.testing.assert_allclose(got, got[:1].repeat(40, axis=0), rtol=1e-4)
+
+
+def test_a_dry_cell_takes_nothing_from_its_neighbours():
+    grid = Grid(np.arange(10.0), np.arange(30.0), projected=True)
+    coarse = Grid(np.arange(4.5, 15, 10), np.arange(4.5, 30, 10), projected=True)
+    amounts = np.array([[2.0, 0.0, 3.0], [9.0, 9.0, 9.0]], np.float32)[None, None]
+    this = replace(case(), fine_grid=grid, coarse_grid=coarse, coarse=amounts)
+    got = consistent(this, "hard")(np.ones((10, 30), np.float32), 0)
+    np.testing.assert_allclose(got, np.repeat([[2.0, 0.0, 3.0]], 10, axis=1).repeat(10, axis=0))
 
 
 @settings(max_examples=40, deadline=None)
@@ -62,6 +91,10 @@ def test_rain_is_never_negative_and_agreeing_rain_stays(seed, name):
     assert field.dtype == np.float32
     assert (field >= 0).all()
     assert np.isfinite(field).all()
+    before, lies = rain(seed + 1), field[INNER].reshape(3, 5, 3, 5).min((1, 3)) > 0
+    spread = np.zeros(FINE.shape, bool)
+    spread[INNER] = lies.repeat(5, axis=0).repeat(5, axis=1)  # where all may be laid on
+    assert (field <= MOST_FACTOR * before * (1 + 1e-6))[~spread].all()
     if name == "hard":
         np.testing.assert_allclose(adjust(field, 0), field, rtol=1e-5, atol=1e-6)
 
