@@ -11,7 +11,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
     parser = argparse.ArgumentParser(
         prog="jaxrain verify",
-        description="Scores an ensemble against what came, always beside bilinear interpolation.",
+        description="Scores an ensemble against what came, beside interpolation of its coarse "
+        "rain; where its predictors hold none, beside climatology.",
     )
     parser.add_argument("ensemble", metavar="OUT.nc", help="what `jaxrain sample` wrote")
     parser.add_argument(
@@ -96,7 +97,7 @@ def _verify(arguments: argparse.Namespace) -> None:
     print(terminal(found))
     for each in gauges:
         print(f"gauges: {gauge_basis(each)}")
-    print(f"{headline(found.skill['bilinear'])}.")
+    print(f"{headline(found.skill[found.reference], found.reference)}.")
     print(f"report: {page}")
 
 

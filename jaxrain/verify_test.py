@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from jaxrain import verify
-from jaxrain.verification.forecast_test import example
+from jaxrain.verification.forecast_test import example, without_coarse
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
@@ -110,6 +110,32 @@ def test_again_into_the_same_folder_gives_the_same(report):
     words = [out, "--report", str(report), "--stations", gauges, "--beside", f"twin={out}"]
     assert verify.main(words) == 0
     assert {path.name: path.read_bytes() for path in report.iterdir()} == before
+
+
+def test_where_the_predictors_hold_no_rain_climatology_is_to_beat(tmp_path, capsys):
+    path = without_coarse(example(tmp_path))
+    assert verify.main([str(path), "--report", str(tmp_path / "report")]) == 0
+    printed = capsys.readouterr().out
+    assert "note: the baselines bilinear, nearest and quantile-mapped are left out" in printed
+    assert "the CRPS of climatology" in printed
+    scores = json.loads((tmp_path / "report" / "scores.json").read_text())
+    assert scores["reference"] == "climatology"
+    assert list(scores["baselines"]) == ["climatology"]
+    assert scores["baselines"]["climatology"]["crpss"]["value"] == 0
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert "bilinear interpolation" not in page.partition("<details>")[0]
+    assert "it knows the place, and nothing of the day" in page
+
+
+def test_without_coarse_rain_and_store_another_forecast_is_to_beat(tmp_path, capsys):
+    path = without_coarse(example(tmp_path))
+    truth = str(tmp_path / "fine" / "fine.nc")
+    (tmp_path / "store").rename(tmp_path / "elsewhere")
+    words = [str(path), "--report", str(tmp_path / "report"), "--truth", truth]
+    assert verify.main(words) == 2
+    assert "has nothing to compare with" in capsys.readouterr().err
+    assert verify.main([*words, "--beside", f"unet={path}"]) == 0
+    assert "the CRPS of unet" in capsys.readouterr().out
 
 
 def test_several_cases_and_a_projection(tmp_path, capsys):

@@ -1,40 +1,82 @@
-"""What a forecast must beat: fields made of the same coarse rain, and forecasts from elsewhere."""
+"""What a forecast must beat: fields made of the same coarse rain, and forecasts from elsewhere.
 
-from collections.abc import Callable
+Where the predictors hold no rain there is none to interpolate: then what is to beat is climatology.
+"""
+
+from collections.abc import Callable, Collection
 
 import numpy as np
 
+from jaxrain.errors import InputError
 from jaxrain.grids.regrid import nearest_matrix
 from jaxrain.pairs.store import Store
 from jaxrain.verification.forecast import Case, Forecast
 from jaxrain.verification.mapping import training_map
 from jaxrain.verification.truth import area_of, store_index
 
+CLIMATOLOGY_MEMBERS = 16
+
+_SEED = 0
+
 Baseline = Callable[[Case, int], np.ndarray]
 """Rain of one hour of a case [mm], shape [members, H, W]; a deterministic one has one member."""
 
 
 def baselines(forecast: Forecast, store: Store | None) -> dict[str, Baseline]:
-    """Baselines by name: `bilinear` always, the others where there is what they are made of.
+    """Baselines by name, where there is what they are made of.
 
-    `nearest` is the coarse cell's own rain; `quantile-mapped` is the bilinear field with the
-    amounts that fine rain had in the training hours; `regression` is what the run's own regression
-    network of the same size expects.
+    `bilinear` is the interpolated coarse rain; `nearest` is the coarse cell's own rain;
+    `quantile-mapped` is the bilinear field with the amounts that fine rain had in the training
+    hours; `regression` is what the run's own regression network of the same size expects. Where the
+    forecast carries no coarse rain, `climatology` stands for the first three: an ensemble of
+    training hours' rain at the same points.
 
     Args:
       forecast: what is verified; it carries the bilinear field itself, and the regression's where
         its run has one inside.
       store: where the ensemble's input lies; None where it came from elsewhere.
     """
-    found: dict[str, Baseline] = {"bilinear": lambda case, hour: case.bilinear(hour)[None]}
-    if store is not None and "tp" in store.channels:
-        found["nearest"] = _nearest(forecast, store)
-    mapped = training_map(store) if store is not None else None
-    if mapped is not None:
-        found["quantile-mapped"] = lambda case, hour: mapped(case.bilinear(hour))[None]
+    found: dict[str, Baseline] = {}
+    if all(case.has_coarse for case in forecast.cases):
+        found["bilinear"] = lambda case, hour: case.bilinear(hour)[None]
+        if store is not None and "tp" in store.channels:
+            found["nearest"] = _nearest(forecast, store)
+        mapped = training_map(store) if store is not None else None
+        if mapped is not None:
+            found["quantile-mapped"] = lambda case, hour: mapped(case.bilinear(hour))[None]
+    elif store is not None and (drawn := _climatology(forecast, store)):
+        found["climatology"] = drawn
     if all(case.has_regression for case in forecast.cases):
         found["regression"] = lambda case, hour: case.regression(hour)[None]
     return found
+
+
+def reference(found: Collection[str], forecast: Forecast) -> str:
+    """The baseline that skill is told against: interpolation, else climatology, else the first.
+
+    Args:
+      found: names of all that stands beside the forecast.
+      forecast: what is verified.
+
+    Raises:
+      InputError: nothing does.
+    """
+    for name in ("bilinear", "climatology", *found):
+        if name in found:
+            return name
+    raise InputError(
+        f"{forecast.path} has nothing to compare with: its predictors held no rain to interpolate, "
+        "and no store is at hand whose training hours are of the same points; give another "
+        "forecast, --beside NAME=FILE.nc"
+    )
+
+
+def in_words(name: str) -> str:
+    """The error of a baseline, for sentences."""
+    return {
+        "bilinear": "the error of bilinear interpolation",
+        "climatology": "the CRPS of climatology",
+    }.get(name, f"the CRPS of {name}")
 
 
 def left_out(found: dict[str, Baseline], why: str) -> list[str]:
@@ -44,6 +86,11 @@ def left_out(found: dict[str, Baseline], why: str) -> list[str]:
       found: from `baselines`.
       why: there is no store; empty where there is one, which then lacks coarse rain to map.
     """
+    if "bilinear" not in found:
+        return [
+            "the baselines bilinear, nearest and quantile-mapped are left out: the predictors held "
+            "no rain"
+        ]
     return [
         f"the baseline {name} is left out: {why or 'the store lacks what it is made of'}"
         for name in ("nearest", "quantile-mapped")
@@ -58,7 +105,7 @@ def without_regression(forecast: Forecast, found: dict[str, Baseline]) -> list[s
       forecast: what is verified.
       found: all that stands beside it.
     """
-    interpolations = {"bilinear", "nearest", "quantile-mapped"}
+    interpolations = {"bilinear", "nearest", "quantile-mapped", "climatology"}
     itself = forecast.attributes.get("jaxrain_objective") == "regression"
     if itself or not found.keys() <= interpolations:
         return []
@@ -66,6 +113,25 @@ def without_regression(forecast: Forecast, found: dict[str, Baseline]) -> list[s
         "the baseline regression is left out: the ensemble's run has none inside (it is trained "
         "first with data.target=regression), and no --beside NAME=FILE.nc was given"
     ]
+
+
+def _climatology(forecast: Forecast, store: Store) -> Baseline | None:
+    """Rain of training hours of the same points, drawn once; None where an area has none."""
+    areas = {case.name: area_of(case, store) for case in forecast.cases}
+    drawn: dict[str, list[int]] = {}
+    for name, area in areas.items():
+        hours = area.indices("train")
+        if not hours:
+            return None
+        count = min(CLIMATOLOGY_MEMBERS, len(hours))
+        drawn[name] = sorted(np.random.default_rng(_SEED).choice(hours, count, replace=False))
+
+    def climatology(case: Case, hour: int) -> np.ndarray:
+        area, (y, x), (height, width) = areas[case.name], case.origin, case.grid.shape
+        window = np.s_[y : y + height, x : x + width]
+        return np.stack([area.fine(int(index))[window] for index in drawn[case.name]])
+
+    return climatology
 
 
 def _nearest(forecast: Forecast, store: Store) -> Baseline:

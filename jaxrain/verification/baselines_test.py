@@ -1,9 +1,13 @@
 import numpy as np
+import pytest
 import xarray as xr
 
+from jaxrain.errors import InputError
 from jaxrain.grids.grid import Grid
-from jaxrain.verification.baselines import baselines, without_regression
+from jaxrain.pairs.store import open_store
+from jaxrain.verification.baselines import baselines, left_out, reference, without_regression
 from jaxrain.verification.forecast import Case, Forecast
+from jaxrain.verification.forecast_test import example
 
 
 def forecast(*names, attributes=()):
@@ -41,6 +45,32 @@ def test_where_no_network_stands_beside_it_is_said():
         "coarse_precipitation", attributes={"jaxrain_objective": "regression"}.items()
     )
     assert without_regression(itself, found) == []
+
+
+def test_without_coarse_rain_training_hours_of_the_same_points_are_to_beat(tmp_path):
+    store = open_store(example(tmp_path, windows=True).parent / "store")
+    hours = np.array(["2022-06-01T01"], "datetime64[s]")
+    (area,) = store.areas
+    case = Case(
+        "late", area.fine_grid.window(0, 10, 32, 32), hours, area.name, (0, 10), xr.Dataset()
+    )
+    found = baselines(Forecast("OUT.nc", {}, [case]), store)
+    assert list(found) == ["climatology"]
+    (training,) = area.indices("train")  # one: as many as there are
+    expected = area.fine(training)[None, :32, 10:42]
+    np.testing.assert_array_equal(found["climatology"](case, 0), expected)
+    (note,) = left_out(found, "")
+    assert "the predictors held no rain" in note
+    assert baselines(Forecast("OUT.nc", {}, [case]), None) == {}
+
+
+def test_skill_is_told_against_interpolation_climatology_or_the_first():
+    this = forecast()
+    assert reference(["unet", "bilinear", "climatology"], this) == "bilinear"
+    assert reference(["unet", "climatology"], this) == "climatology"
+    assert reference(["unet", "other"], this) == "unet"
+    with pytest.raises(InputError, match=r"nothing to compare with.*--beside NAME=FILE\.nc"):
+        reference([], this)
 
 
 def test_a_regression_in_some_cases_alone_is_none():

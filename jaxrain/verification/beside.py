@@ -12,7 +12,10 @@ from jaxrain.verification.baselines import Baseline
 from jaxrain.verification.forecast import Case, Forecast, open_forecast
 from jaxrain.verification.truth import lacking_hours, positions_within
 
-_TAKEN = ("model", "truth", "ensemble mean", "members", "bilinear", "nearest", "quantile-mapped")
+_TAKEN = (
+    *("model", "truth", "ensemble mean", "members"),
+    *("bilinear", "nearest", "quantile-mapped", "climatology"),
+)
 
 
 class _Place(NamedTuple):
@@ -41,7 +44,7 @@ def forecasts_beside(forecast: Forecast, words: Sequence[str]) -> Iterator[dict[
     with ExitStack() as stack:
         for word in words:
             name, path = _parse(word, taken | found.keys())
-            other = stack.enter_context(open_forecast(path, with_coarse=False))
+            other = stack.enter_context(open_forecast(path))
             found[name] = _beside(forecast, other)
         yield found
 

@@ -41,6 +41,11 @@ class Case:
         """Rain of all members in one hour [mm], shape [M, H, W]."""
         return self._read("precipitation", hour)
 
+    @property
+    def has_coarse(self) -> bool:
+        """Whether coarse rain stands beside the members: the predictors held some."""
+        return "coarse_precipitation" in self.dataset
+
     def bilinear(self, hour: int) -> np.ndarray:
         """Coarse rain interpolated to the grid, one hour [mm], shape [H, W]."""
         return self._read("coarse_precipitation", hour)
@@ -76,15 +81,14 @@ class Forecast:
 
 
 @contextmanager
-def open_forecast(path: str | Path, *, with_coarse: bool = True) -> Iterator[Forecast]:
+def open_forecast(path: str | Path) -> Iterator[Forecast]:
     """Opens an ensemble file for as long as the context lasts.
 
     Args:
-      path: NetCDF file or Zarr store with `precipitation` (time, member, y, x) and
-        `coarse_precipitation` (time, y, x), perhaps `regression_precipitation` too, or with
-        groups of which each holds them. Without a
-        dimension `member` it is a deterministic forecast: an ensemble of one.
-      with_coarse: whether `coarse_precipitation` must be there.
+      path: NetCDF file or Zarr store with `precipitation` (time, member, y, x), perhaps
+        `coarse_precipitation` and `regression_precipitation` (time, y, x) too, or with groups of
+        which each holds them. Without a dimension `member` it is a deterministic forecast: an
+        ensemble of one.
 
     Raises:
       InputError: no such file, no NetCDF, or none of ours.
@@ -98,7 +102,7 @@ def open_forecast(path: str | Path, *, with_coarse: bool = True) -> Iterator[For
             for group in groups
         ]
         cases = [
-            _open_case(path, dataset, group, with_coarse)
+            _open_case(path, dataset, group)
             for dataset, group in zip(datasets, groups, strict=True)
         ]
         yield Forecast(path, attributes, cases)
@@ -136,14 +140,9 @@ def _look_into_zarr(path: Path) -> tuple[dict[str, Any], list[str | None]]:
         return attributes, list(groups)
 
 
-def _open_case(path: Path, dataset: xr.Dataset, group: str | None, with_coarse: bool) -> Case:
+def _open_case(path: Path, dataset: xr.Dataset, group: str | None) -> Case:
     if "precipitation" not in dataset:
         raise _not_ours(path, f"{group} has no variable 'precipitation'")
-    if with_coarse and "coarse_precipitation" not in dataset:
-        raise InputError(
-            f"{path} has no variable 'coarse_precipitation', for its predictors held no rain: "
-            "there is no interpolation to compare with; sample a run whose data.variables hold tp"
-        )
     if "member" not in dataset["precipitation"].dims:
         dataset["precipitation"] = dataset["precipitation"].expand_dims("member")
     rain = dataset["precipitation"]

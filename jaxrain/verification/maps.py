@@ -86,7 +86,7 @@ def telling_fields(fields: Sequence[Field]) -> list[tuple[Field, str]]:
         (wet[len(wet) // 2], "middling: a quarter of all were wetter"),
         (
             min(wet, key=lambda field: field.gain_mm),
-            "the model's least gain on bilinear among the wetter half",
+            "the model's least gain on the reference among the wetter half",
         ),
     ]
     seen: list[tuple[Field, str]] = []

@@ -6,6 +6,7 @@ from html import escape
 
 from jaxrain.pages.document import counted, document, facts, figure, grouped, section, tiles
 from jaxrain.verification import browser, score_tables, tables
+from jaxrain.verification.baselines import CLIMATOLOGY_MEMBERS, in_words
 from jaxrain.verification.breakdown import KINDS
 from jaxrain.verification.browser import Reel
 from jaxrain.verification.calibration_note import calibration_table
@@ -121,13 +122,18 @@ def render(
     return document(f"Verification of {name}", body)
 
 
-def headline(skill: Interval) -> str:
-    """The result in one sentence, no stronger than its interval allows."""
+def headline(skill: Interval, reference: str) -> str:
+    """The result in one sentence, no stronger than its interval allows.
+
+    Args:
+      skill: of the ensemble against the reference.
+      reference: the baseline's name.
+    """
     value, low, high = skill["value"], skill["low"], skill["high"]
     if value is None:
-        return "Neither forecast nor interpolation errs: there is nothing to compare"
+        return f"Neither the forecast nor {reference} errs: there is nothing to compare"
     change = f"{abs(100 * value):.0f} % {'below' if value >= 0 else 'above'}"
-    sentence = f"The ensemble’s CRPS is {change} the error of bilinear interpolation"
+    sentence = f"The ensemble’s CRPS is {change} {in_words(reference)}"
     if low is None or high is None:
         return f"{sentence}; too few hours for an interval"
     if low > 0:
@@ -141,12 +147,15 @@ def headline(skill: Interval) -> str:
 
 
 def _head(found: Verification, name: str, notes: Sequence[str]) -> str:
-    model, bilinear = found.systems[MODEL], found.systems["bilinear"]
+    model, reference = found.systems[MODEL], found.systems[found.reference]
     first, last = (min(f.time for f in found.fields), max(f.time for f in found.fields))
     spread = model["spread_skill"]["value"]
     numbers = [
         (number(model["crps_mm"]["value"]), f"CRPS of {found.members} members [mm]"),
-        (number(bilinear["crps_mm"]["value"]), "error of bilinear interpolation [mm]"),
+        (
+            number(reference["crps_mm"]["value"]),
+            f"{in_words(found.reference).removeprefix('the ')} [mm]",
+        ),
         (number(spread), "spread over error (1 is perfect)"),
         (f"{found.hours}", f"hours, in {len(found.fields)} fields"),
         (grouped(found.points), "points compared"),
@@ -160,7 +169,7 @@ def _head(found: Verification, name: str, notes: Sequence[str]) -> str:
         )
     left_out = "".join(f'<p class="soft">Note: {escape(note)}.</p>' for note in notes)
     return (
-        f"<header><h1>{headline(found.skill['bilinear'])}</h1>"
+        f"<header><h1>{escape(headline(found.skill[found.reference], found.reference))}</h1>"
         f'<p class="lead">{escape(name)}, {counted(found.hours, "hour")} ending {_time(first)} to '
         f"{_time(last)} UTC. "
         f"Rain in an hour at every point, against {counted(len(found.systems) - 1, 'baseline')}. "
@@ -274,6 +283,19 @@ def _scores(found: Verification) -> str:
     )
 
 
+def _of_reference(found: Verification) -> str:
+    if found.reference == "climatology":
+        return (
+            f"Climatology is {CLIMATOLOGY_MEMBERS} training hours' rain at the same points, or as "
+            "many as there are: it knows the place, and nothing of the day."
+        )
+    return (
+        "Interpolation is one forecast that cannot say how sure it is, and the mean absolute error "
+        "is what CRPS makes of it. Its frequency bias at heavy rain shows what averaging over a "
+        "coarse cell loses."
+    )
+
+
 def _limits(found: Verification) -> str:
     lost = ""
     if found.unforecast:
@@ -286,9 +308,7 @@ def _limits(found: Verification) -> str:
         f"{grouped(found.points)} points are far fewer pieces of evidence. Intervals come from "
         f"drawing {found.blocks.words()} with replacement; they tell how "
         "scores vary within this weather, not what another season or region would give.",
-        "Interpolation is one forecast that cannot say how sure it is, and the mean absolute error "
-        "is what CRPS makes of it. Its frequency bias at heavy rain shows what averaging over a "
-        "coarse cell loses.",
+        _of_reference(found),
         "The truth is itself an analysis of gauges, radar or satellites, and its errors count as "
         "the forecast’s.",
         f"Points without a known truth are left out.{lost} For fractions they are dry on both "

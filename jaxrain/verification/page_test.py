@@ -22,7 +22,18 @@ from jaxrain.verification.tables import bounds, number
     ],
 )
 def test_the_headline_says_no_more_than_the_interval_allows(skill, expected):
-    assert expected in headline(dict(zip(("value", "low", "high"), skill, strict=True)))
+    assert expected in headline(interval(skill), "bilinear")
+    assert expected.partition(" the error")[0] in headline(interval(skill), "unet")
+
+
+def interval(values):
+    return dict(zip(("value", "low", "high"), values, strict=True))
+
+
+def test_the_headline_names_what_it_is_against():
+    skill = interval((0.3, 0.2, 0.4))
+    assert "30 % below the CRPS of climatology (95 %" in headline(skill, "climatology")
+    assert "30 % below the CRPS of unet (95 %" in headline(skill, "unet")
 
 
 def test_numbers_are_short_and_the_unknown_is_a_dash():

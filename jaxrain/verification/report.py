@@ -110,6 +110,7 @@ def scores_json(
         "model": found.systems[MODEL],
         "baselines": {name: found.systems[name] for name in found.systems if name != MODEL},
         "crps_skill": found.skill,
+        "reference": found.reference,
         "fields": len(found.fields),
         "members": found.members,
         "points_without_forecast": found.unforecast,
@@ -167,16 +168,24 @@ def _spectra(found: Verification) -> dict[str, Any]:
 def _scene(forecast: Forecast, field: Field, truth: Truth, baselines: dict[str, Baseline]) -> Scene:
     case = forecast.cases[field.case]
     systems = read_systems(case, field.hour, baselines)
-    coarse, name = ("nearest", "Coarse input") if "nearest" in systems else ("bilinear", "")
     end = np.datetime_as_string(field.time, unit="m").replace("T", " ")
     return scene(
         f"{case.name}, hour to {end} UTC",
         case.grid,
         truth(case, field.hour),
-        systems[coarse][0],
-        name or "Coarse input, interpolated",
+        *_input_of(systems),
         systems[MODEL],
     )
+
+
+def _input_of(systems: dict[str, np.ndarray]) -> tuple[np.ndarray, str]:
+    """What stands beside truth and members: the coarse rain; without it, the first baseline."""
+    if "nearest" in systems:
+        return systems["nearest"][0], "Coarse input"
+    if "bilinear" in systems:
+        return systems["bilinear"][0], "Coarse input, interpolated"
+    name = next(name for name in systems if name != MODEL)
+    return systems[name].mean(0), f"Mean of {name}"
 
 
 def _write(path: Path, content: bytes) -> None:

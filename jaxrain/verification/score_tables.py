@@ -90,8 +90,8 @@ def by_part(found: Verification, kind: str) -> Table | None:
                 part.fields,
                 part.points,
                 *(part.crps_mm[system] for system in systems),
-                1 - part.crps_mm[MODEL] / part.crps_mm["bilinear"]
-                if part.crps_mm["bilinear"] > 0
+                1 - part.crps_mm[MODEL] / part.crps_mm[found.reference]
+                if part.crps_mm[found.reference] > 0
                 else None,
                 *(part.mean_mm[system] for system in ("truth", *systems)),
                 *(part.wet[system] for system in ("truth", *systems)),

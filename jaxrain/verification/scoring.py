@@ -7,7 +7,7 @@ import numpy as np
 
 from jaxrain.errors import InputError
 from jaxrain.verification import intervals, metrics, spectra
-from jaxrain.verification.baselines import Baseline
+from jaxrain.verification.baselines import Baseline, reference
 from jaxrain.verification.bias_maps import BiasMap, cases_to_map
 from jaxrain.verification.breakdown import Part, breakdown
 from jaxrain.verification.conservation import CoarseRain
@@ -33,7 +33,7 @@ class Field:
       hour: its number in the case.
       time: end of the hour, UTC.
       rain_mm: mean of the truth [mm].
-      gain_mm: CRPS of bilinear interpolation minus the model's, mean over the points [mm].
+      gain_mm: CRPS of the reference minus the model's, mean over the points [mm].
     """
 
     case: int
@@ -54,6 +54,7 @@ class Verification:
       members: how many the ensemble has.
       blocks: how hours are grouped for the intervals.
       systems: scores by system ('model' and the baselines), then by name.
+      reference: the baseline that `crpss` and `Field.gain_mm` are against.
       skill: of each baseline, 1 - CRPS of the model / CRPS of the baseline.
       truth: of the truth itself, `wet_fraction`, `mean_mm`, and where known
         `lag1_autocorrelation` and `conservation_mm`.
@@ -69,6 +70,7 @@ class Verification:
     members: int
     blocks: intervals.Blocks
     systems: dict[str, dict[str, Interval]]
+    reference: str
     skill: dict[str, Interval]
     truth: dict[str, float | None]
     sums: dict[str, Sums]
@@ -97,13 +99,14 @@ def verify(
     Args:
       forecast: open ensemble.
       truth: what came.
-      baselines: forecasts to compare with by name, `bilinear` among them.
+      baselines: forecasts to compare with by name, one at least.
       progress: told after each field how many are done, of how many.
       coarse: the coarse rain on its own cells, where it is known.
 
     Raises:
-      InputError: no point is known in any hour.
+      InputError: no point is known in any hour, or no baseline.
     """
+    against = reference(baselines, forecast)
     waves = _wavelengths(forecast.cases)
     per_field: dict[str, list[Sums]] = {name: [] for name in (MODEL, *baselines)}
     mapped = cases_to_map([len(case.hours) for case in forecast.cases])
@@ -127,7 +130,8 @@ def verify(
                 )
                 per_field[name].append(sums)
             per_field[MODEL][-1]["mean_spectrum"] = _mean_spectrum(case, systems, known, waves)
-            fields.append(_field(case, c, h, known, per_field))
+            sums, of_reference = per_field[MODEL][-1], per_field[against][-1]
+            fields.append(_field(case, c, h, known, sums, of_reference))
             if c in maps:
                 maps[c].add(systems[MODEL], known)
         before = systems, known
@@ -139,7 +143,7 @@ def verify(
         for name, all_sums in per_field.items()
     }
     parts = breakdown(fields, [case.name for case in forecast.cases], stacked)
-    return _conclude(fields, unforecast, stacked, waves, parts, list(maps.values()))
+    return _conclude(fields, unforecast, stacked, against, waves, parts, list(maps.values()))
 
 
 def read_systems(case: Case, hour: int, baselines: dict[str, Baseline]) -> dict[str, np.ndarray]:
@@ -172,11 +176,8 @@ def _mean_spectrum(
     return spectra.spectrum_sums(mean, truth, case.spacing_km(), waves)["spectrum"]
 
 
-def _field(
-    case: Case, c: int, h: int, truth: np.ndarray, per_field: dict[str, list[Sums]]
-) -> Field:
-    model, bilinear = per_field[MODEL][-1], per_field["bilinear"][-1]
-    gain = float((bilinear["crps"] - model["crps"]) / model["points"])
+def _field(case: Case, c: int, h: int, truth: np.ndarray, model: Sums, reference: Sums) -> Field:
+    gain = float((reference["crps"] - model["crps"]) / model["points"])
     return Field(c, h, case.hours[h], float(np.nanmean(truth, dtype=np.float64)), gain)
 
 
@@ -184,6 +185,7 @@ def _conclude(
     fields: list[Field],
     unforecast: int,
     stacked: dict[str, Sums],
+    against: str,
     waves: np.ndarray,
     parts: list[Part],
     maps: list[BiasMap],
@@ -196,10 +198,10 @@ def _conclude(
         name: metrics.scores(intervals.total(s, weights), waves) for name, s in stacked.items()
     }
 
-    def skill(of: str, against: str) -> Interval:
+    def skill(of: str, other: str) -> Interval:
         with np.errstate(invalid="ignore", divide="ignore"):
             whole, each = (
-                1 - scores[of]["crps_mm"] / scores[against]["crps_mm"] for scores in (value, drawn)
+                1 - scores[of]["crps_mm"] / scores[other]["crps_mm"] for scores in (value, drawn)
             )
         return intervals.interval(whole, each, grouped)
 
@@ -214,9 +216,10 @@ def _conclude(
                 score: intervals.interval(each, drawn[name][score], grouped)
                 for score, each in value[name].items()
             }
-            | {"crpss": skill(name, "bilinear")}
+            | {"crpss": skill(name, against)}
             for name in value
         },
+        reference=against,
         skill={name: skill(MODEL, name) for name in value if name != MODEL},
         truth=_truth(fields, stacked[MODEL], totals[MODEL]),
         sums=totals,
