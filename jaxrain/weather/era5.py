@@ -180,7 +180,10 @@ def _remedy(has: Inventory, lacking: Sequence[str]) -> str:
     if list(lacking) == ["r"] and {"q", "t"} <= set(has.levels):
         return "make r from q and t with data.derive_humidity=true"
     them = "it" if len(lacking) == 1 else "them"
-    return f"drop {them} from data.variables or add files with it"
+    return (
+        f"drop {them} from data.variables, add files with it, or leave this one out, as with "
+        "data.exclude"
+    )
 
 
 def _humidity(q: xr.DataArray, t: xr.DataArray) -> xr.DataArray:
