@@ -11,6 +11,7 @@ VERBS = {
     "plan": "memory, time and size of a training, before it is begun",
     "train": "trains a run; resumes by itself",
     "sample": "whole-domain ensemble as CF-NetCDF",
+    "pool": "one ensemble of the members of several",
     "verify": "scores against baselines, as JSON and a page with pictures",
     "tune": "which sampler, in how many steps, is worth its time",
     "convert": ".pth or .safetensors <-> a run of ours",

@@ -50,24 +50,24 @@ def case_dataset(
     }
     if grid.projected and grid.latitude is not None and grid.longitude is not None:
         coordinates |= {"latitude": (dims, grid.latitude), "longitude": (dims, grid.longitude)}
-    rain = _by_field((hours, members, *grid.shape), load)
+    rain = by_field((hours, members, *grid.shape), load)
     variables: dict[str, Any] = {"precipitation": (("time", "member", *dims), rain)}
     if RAIN_CHANNEL in case.channels:
-        coarse = _by_field((hours, *grid.shape), _interpolation(case))
+        coarse = by_field((hours, *grid.shape), _interpolation(case))
         variables["coarse_precipitation"] = (("time", *dims), coarse)
     if load_expected is not None:
-        expected = _by_field((hours, *grid.shape), load_expected)
+        expected = by_field((hours, *grid.shape), load_expected)
         variables["regression_precipitation"] = (("time", *dims), expected)
     if products is not None and load_product is not None and products.layers:
-        layers = _by_field((products.layers, hours, *grid.shape), load_product)
-        told, named = _product_variables(products, layers, dims)
+        layers = by_field((products.layers, hours, *grid.shape), load_product)
+        told, named = product_variables(products, layers, dims)
         variables |= told
         coordinates |= named
     attributes = {"area": case.area, "origin": np.asarray(case.origin, np.int32)}
     return with_mapping(xr.Dataset(variables, coordinates, attributes), grid.mapping)
 
 
-def _product_variables(
+def product_variables(
     products: Products, layers: da.Array, dims: tuple[str, str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Variables and coordinates of a Dataset that hold the products, with CF's attributes.
@@ -125,7 +125,13 @@ def _product_variables(
     return variables, coordinates
 
 
-def _by_field(shape: tuple[int, ...], load: Callable[..., NDArray[np.float32]]) -> da.Array:
+def by_field(shape: tuple[int, ...], load: Callable[..., NDArray[np.float32]]) -> da.Array:
+    """A lazy array in chunks of one field.
+
+    Args:
+      shape: [..., H, W].
+      load: leading indices -> field [H, W].
+    """
     *lead, height, width = shape
 
     def block(block_info: dict | None = None) -> NDArray[np.float32]:

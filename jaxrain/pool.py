@@ -1,0 +1,280 @@
+"""`python -m jaxrain.pool A.nc B.nc --output OUT.nc`: members of several ensembles in one.
+
+Of networks that were trained apart, for what one of them is sure of by accident another is not
+(Lakshminarayanan et al. 2017, arXiv:1612.01474); or of one network with other seeds, drawn on
+machines that know nothing of each other.
+"""
+
+import argparse
+import hashlib
+import itertools
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from jaxrain.command import run_command
+from jaxrain.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import xarray as xr
+    from numpy.typing import NDArray
+
+    from jaxrain.ensembles.products import Products
+    from jaxrain.verification.forecast import Case, Forecast
+
+# Global attributes that say of what the members are: those of all files are told one by one. Of
+# all others what the files agree on is kept.
+_TOLD = ("run", "checkpoint", "checkpoint_step", "objective", "sampler", "steps", "seed")
+_WHAT_DRAWS = ("checkpoint", "objective", "sampler", "steps", "eta", "noise_scale", "seed",
+               "first_guess", "turn", "noise_correlation", "noise_hours")  # fmt: skip
+
+
+class Source(NamedTuple):
+    """Where a member comes from: the file's number, and the member's in it."""
+
+    file: int
+    member: int
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="jaxrain pool",
+        description="Makes one ensemble of the members of several, of the same hours and points: "
+        "of networks that were trained apart, or of one with other seeds. Members alternate; mean, "
+        "quantiles and chances are made anew.",
+    )
+    parser.add_argument(
+        "ensembles", nargs="+", metavar="FILE.nc", help="what `jaxrain sample` wrote; two or more"
+    )
+    parser.add_argument(
+        "--output", required=True, metavar="OUT.nc", help="NetCDF file or .zarr store to write"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace OUT.nc if it exists")
+    return run_command(_pool, parser, argv)
+
+
+def _pool(arguments: argparse.Namespace) -> None:
+    from jaxrain.verification.forecast import open_forecast
+
+    output = Path(arguments.output)
+    if len(arguments.ensembles) < 2:
+        raise InputError(f"{arguments.ensembles[0]}: expected two ensembles or more to pool")
+    if output.exists() and not arguments.overwrite:
+        raise InputError(f"{output}: exists; choose another name, or replace it with --overwrite")
+    if output.resolve() in {Path(path).resolve() for path in arguments.ensembles}:
+        raise InputError(f"--output {output} is one of the ensembles: choose another name")
+    with ExitStack() as stack:
+        forecasts = [stack.enter_context(open_forecast(path)) for path in arguments.ensembles]
+        for other in forecasts[1:]:
+            _check_same(forecasts[0], other)
+        _check_drawn_apart(forecasts)
+        members = alternate([_members(forecast) for forecast in forecasts])
+        write_pooled(forecasts, members, output, overwrite=arguments.overwrite)
+    print(f"wrote {output}: {len(members)} members of {len(forecasts)} ensembles")
+
+
+def alternate(counts: Sequence[int]) -> list[Source]:
+    """Members of files in turn, until each has no more: of any first few, all have their share."""
+    rounds = itertools.zip_longest(
+        *([Source(file, member) for member in range(count)] for file, count in enumerate(counts))
+    )
+    return [source for each in rounds for source in each if source is not None]
+
+
+def write_pooled(
+    forecasts: "Sequence[Forecast]",
+    members: Sequence[Source],
+    output: Path,
+    *,
+    overwrite: bool = False,
+) -> None:
+    """Writes the pooled ensemble, an hour's products and a member's field at a time.
+
+    Args:
+      forecasts: open, of the same cases.
+      members: which becomes which, in order.
+      output: NetCDF file, or a Zarr store where it is called `.zarr`.
+      overwrite: whether it, or parts of another pool beside it, may be replaced.
+
+    Raises:
+      InputError: parts of other ensembles lie beside it.
+    """
+    from jaxrain.ensembles.parts import (
+        Part,
+        load_part,
+        missing_parts,
+        open_parts,
+        remove_parts,
+        save_part,
+    )
+    from jaxrain.ensembles.products import summarize
+    from jaxrain.weather.cf import write_netcdf
+    from jaxrain.weather.cf_zarr import check_replaceable, write_zarr
+
+    zarr = output.suffix == ".zarr"
+    if zarr:
+        check_replaceable(output)
+    folder = open_parts(output, _fingerprint(forecasts), discard=overwrite)
+    contents = {}
+    for number, case in enumerate(forecasts[0].cases):
+        cases = [forecast.cases[number] for forecast in forecasts]
+        products = _products(case.dataset)
+        hours = [Part(number, hour, "products") for hour in range(len(case.hours))]
+        for part in missing_parts(folder, hours) if products.layers else []:
+            loads = [partial(_rain, cases, source, part.hour) for source in members]
+            save_part(folder, part, summarize(products, loads))
+        of_hour = partial(lambda hours, hour: load_part(folder, hours[hour]), hours)
+        contents[case.name] = _pooled(cases, members, products, of_hour, _kept(forecasts))
+    write = write_zarr if zarr else write_netcdf
+    write(
+        contents if len(contents) > 1 else next(iter(contents.values())),
+        output,
+        overwrite=overwrite,
+        attributes=_attributes(forecasts),
+    )
+    remove_parts(folder)
+
+
+def _pooled(
+    cases: "Sequence[Case]",
+    members: Sequence[Source],
+    products: "Products",
+    of_hour: "Callable[[int], NDArray[np.float32]]",
+    kept: Sequence[str],
+) -> "xr.Dataset":
+    """The dataset of one case, its fields read only when they are asked for."""
+    import numpy as np
+    import xarray as xr
+
+    from jaxrain.ensembles.output import by_field, product_variables
+
+    first, shape, hours = cases[0].dataset, cases[0].grid.shape, len(cases[0].hours)
+    y, x = map(str, first["precipitation"].dims[-2:])
+    variables: dict[str, Any] = {
+        "precipitation": (
+            ("time", "member", y, x),
+            by_field((hours, len(members), *shape), lambda h, m: _rain(cases, members[m], h)),
+        )
+    }
+    coordinates: dict[str, Any] = {"member": np.arange(len(members), dtype=np.int32)}
+    if products.layers:
+        layers = by_field((products.layers, hours, *shape), lambda layer, h: of_hour(h)[layer])
+        told, named = product_variables(products, layers, (y, x))
+        variables |= told
+        coordinates |= named
+    beside = first.drop_dims({"member", "quantile", "threshold"} & {*first.dims})
+    beside = beside.drop_vars([name for name in beside.data_vars if name not in kept])
+    for name in beside.data_vars:
+        read = partial(lambda name, h: first[name].isel(time=h).values, name)
+        beside[name] = beside[name].copy(data=by_field((hours, *shape), read))
+    # Of a file without groups the rest are of the whole file.
+    where = {name: first.attrs[name] for name in ("area", "origin") if name in first.attrs}
+    return xr.Dataset(variables, coordinates).merge(beside).assign_attrs(where)
+
+
+def _rain(cases: "Sequence[Case]", source: Source, hour: int) -> "NDArray[np.float32]":
+    rain = cases[source.file].dataset["precipitation"]
+    return rain.isel(time=hour, member=source.member).values
+
+
+def _products(dataset: "xr.Dataset") -> "Products":
+    """Which products stand beside the members of a file."""
+    from jaxrain.ensembles.products import Products
+
+    def along(variable: str, name: str) -> tuple[float, ...]:
+        return tuple(map(float, dataset[name].values)) if variable in dataset else ()
+
+    return Products(
+        "precipitation_mean" in dataset,
+        "precipitation_maximum" in dataset,
+        along("precipitation_quantile", "quantile"),
+        along("exceedance_probability", "threshold"),
+    )
+
+
+def _members(forecast: "Forecast") -> int:
+    return min(case.dataset.sizes["member"] for case in forecast.cases)
+
+
+def _kept(forecasts: "Sequence[Forecast]") -> list[str]:
+    """Variables beside members and products that are the same in all files."""
+    kept = ["coarse_precipitation"]
+    if len({str(f.attributes.get("jaxrain_regression")) for f in forecasts}) == 1:
+        kept.append("regression_precipitation")
+    return kept
+
+
+def _check_same(first: "Forecast", other: "Forecast") -> None:
+    import numpy as np
+
+    from jaxrain.verification.truth import positions_within
+
+    ours, theirs = ([case.name for case in each.cases] for each in (first, other))
+    if ours != theirs:
+        raise InputError(
+            f"{other.path} holds {', '.join(theirs)}, {first.path} {', '.join(ours)}: expected "
+            "ensembles of the same cases"
+        )
+    for case, there in zip(first.cases, other.cases, strict=True):
+        if not np.array_equal(case.hours, there.hours):
+            raise InputError(
+                f"{other.path} holds other hours of {case.name} than {first.path}: expected "
+                "ensembles of the same"
+            )
+        same = case.grid.shape == there.grid.shape
+        if not same or positions_within(case.grid, there.grid) is None:
+            raise InputError(
+                f"{other.path} holds other points of {case.name} than {first.path}: expected "
+                "ensembles of the same"
+            )
+
+
+def _check_drawn_apart(forecasts: "Sequence[Forecast]") -> None:
+    """Refuses copies: the same weights draw the same members of the same seed."""
+    seen: dict[tuple[str, ...], Forecast] = {}
+    for forecast in forecasts:
+        told = forecast.attributes
+        if "jaxrain_checkpoint" not in told:
+            continue
+        drawn = tuple(str(told.get(f"jaxrain_{name}")) for name in _WHAT_DRAWS)
+        if drawn in seen:
+            raise InputError(
+                f"{forecast.path} holds the members of {seen[drawn].path} (jaxrain_checkpoint and "
+                "jaxrain_seed are the same): sample it with another --seed"
+            )
+        seen[drawn] = forecast
+
+
+def _attributes(forecasts: "Sequence[Forecast]") -> dict[str, Any]:
+    first, *others = [forecast.attributes for forecast in forecasts]
+    found = {
+        name: value
+        for name, value in first.items()
+        if all(str(other.get(name)) == str(value) for other in others)
+    }
+    for name in (f"jaxrain_{name}" for name in _TOLD):
+        values = [str(forecast.attributes.get(name, "none")) for forecast in forecasts]
+        if len({*values}) > 1:
+            found[name] = ", ".join(values)
+    pooled = [f"{f.path.name} ({_members(f)} members)" for f in forecasts]
+    return found | {"jaxrain_pooled": ", ".join(pooled)}
+
+
+def _fingerprint(forecasts: "Sequence[Forecast]") -> dict[str, str]:
+    """What the products of a pool are made from; files by name, size and time of last change."""
+    found = {}
+    for number, forecast in enumerate(forecasts):
+        path = forecast.path
+        files = sorted(path.rglob("*")) if path.is_dir() else [path]
+        told = [(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files if f.is_file()]
+        found[f"ensemble {number}"] = hashlib.sha256(repr(told).encode()).hexdigest()
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

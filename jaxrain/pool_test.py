@@ -1,0 +1,154 @@
+import shutil
+
+import dask.array as da
+import numpy as np
+import pytest
+import xarray as xr
+
+from jaxrain import pool, verify
+from jaxrain.ensembles.output import product_variables
+from jaxrain.ensembles.parts import save_part
+from jaxrain.ensembles.products import parse_products, summarize
+from jaxrain.pool import Source, alternate
+from jaxrain.verification.forecast_test import example
+from jaxrain.weather.cf import write_netcdf
+
+PRODUCTS = parse_products(["mean", "maximum", "q50", "q90", "exceedance"], [0.1, 5])
+
+
+def ensemble(path, members, seed, groups=(None,), **attributes):
+    """Members of their own beside what `example` has, and all products."""
+    contents = {}
+    for name in groups:
+        with xr.open_dataset(path.parent / "OUT.nc", group=name) as dataset:
+            beside = dataset.drop_dims("member").load()
+        shape = beside["coarse_precipitation"].shape
+        rng = np.random.default_rng(seed)
+        rain = rng.gamma(0.5, 6, (shape[0], members, *shape[1:])).astype(np.float32)
+        dims = beside["coarse_precipitation"].dims
+        told, named = product_variables(PRODUCTS, da.from_array(products(rain)), dims[1:])
+        variables = {"precipitation": ((dims[0], "member", *dims[1:]), rain), **told}
+        made = xr.Dataset(variables, {"member": np.arange(members, dtype=np.int32), **named})
+        contents[name] = made.merge(beside).assign_attrs(beside.attrs)
+    given = {
+        "jaxrain_store": str(path.parent / "store"),
+        "jaxrain_checkpoint": f"weights {seed}",
+        "jaxrain_run": f"runs/{seed}",
+        "jaxrain_seed": "0",
+        "jaxrain_config": f"long {seed}",
+    }
+    write_netcdf(
+        contents[None] if len(contents) == 1 else contents, path, attributes=given | attributes
+    )
+    return path
+
+
+def products(rain):
+    """[T, M, H, W] -> [P, T, H, W]."""
+    return np.stack([summarize(PRODUCTS, [lambda m=m: m for m in hour]) for hour in rain], axis=1)
+
+
+def read(path, group=None):
+    with xr.open_dataset(path, group=group) as dataset:
+        return dataset.load()
+
+
+def failing(capsys, *words):
+    assert pool.main(list(map(str, words))) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    return error
+
+
+@pytest.fixture
+def two(tmp_path):
+    example(tmp_path)
+    return ensemble(tmp_path / "a.nc", 3, 1), ensemble(tmp_path / "b.nc", 2, 2)
+
+
+def test_members_alternate_and_products_are_of_all_of_them(two, tmp_path, capsys):
+    output = tmp_path / "all.nc"
+    assert pool.main([*map(str, two), "--output", str(output)]) == 0
+    assert "5 members of 2 ensembles" in capsys.readouterr().out
+    a, b, both = (read(path) for path in (*two, output))
+    rain = "precipitation"
+    order = ((a, 0), (b, 0), (a, 1), (b, 1), (a, 2))
+    expected = xr.concat([each[rain].isel(member=m) for each, m in order], "member")
+    np.testing.assert_array_equal(both[rain], expected.transpose(*both[rain].dims))
+    of_all = products(both[rain].transpose("time", "member", ...).values)
+    np.testing.assert_array_equal(both["precipitation_mean"], of_all[0])
+    np.testing.assert_array_equal(both["precipitation_maximum"], of_all[1])
+    np.testing.assert_array_equal(both["precipitation_quantile"], of_all[2:4])
+    np.testing.assert_array_equal(both["exceedance_probability"], of_all[4:])
+    np.testing.assert_array_equal(both["coarse_precipitation"], a["coarse_precipitation"])
+    assert both["coarse_precipitation"].attrs == a["coarse_precipitation"].attrs
+    assert {*both.variables} == {*a.variables}
+    assert both[rain].attrs == a[rain].attrs
+    assert both.attrs["area"] == a.attrs["area"]
+    assert both.attrs["jaxrain_store"] == a.attrs["jaxrain_store"]
+    assert both.attrs["jaxrain_run"] == "runs/1, runs/2"
+    assert both.attrs["jaxrain_seed"] == "0"
+    assert both.attrs["jaxrain_pooled"] == "a.nc (3 members), b.nc (2 members)"
+    assert "jaxrain_config" not in both.attrs
+    assert sorted(path.name for path in tmp_path.iterdir() if "all" in path.name) == ["all.nc"]
+    assert verify.main([str(output), "--report", str(tmp_path / "report")]) == 0
+
+
+def test_cases_of_groups_are_pooled_each(tmp_path):
+    example(tmp_path, windows=True)
+    groups = ("early", "late")
+    files = [ensemble(tmp_path / f"{seed}.nc", 2, seed, groups) for seed in (1, 2)]
+    output = tmp_path / "all.zarr"
+    assert pool.main([*map(str, files), "--output", str(output)]) == 0
+    for group in groups:
+        with xr.open_zarr(output, group=group) as both:
+            rain = both["precipitation"].transpose("member", "time", ...).values
+        for number, path in enumerate(files):
+            there = read(path, group)["precipitation"].transpose("member", "time", ...)
+            np.testing.assert_array_equal(rain[number::2], there)
+
+
+def test_alternating_goes_on_with_those_that_have_more():
+    assert alternate([1, 3]) == [Source(0, 0), Source(1, 0), Source(1, 1), Source(1, 2)]
+
+
+def test_interrupted_it_goes_on_and_gives_the_same(two, tmp_path, monkeypatch):
+    whole, again = tmp_path / "whole.nc", tmp_path / "again.nc"
+    assert pool.main([*map(str, two), "--output", str(whole)]) == 0
+    saved = []
+
+    def save_two(folder, part, fields):
+        if len(saved) == 2:
+            raise KeyboardInterrupt
+        saved.append(part)
+        save_part(folder, part, fields)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("jaxrain.ensembles.parts.save_part", save_two)
+        assert pool.main([*map(str, two), "--output", str(again)]) == 130
+    assert not again.exists()
+    assert (tmp_path / "again.nc.parts").is_dir()
+    assert pool.main([*map(str, two), "--output", str(again)]) == 0
+    xr.testing.assert_identical(read(whole), read(again))
+    assert not (tmp_path / "again.nc.parts").exists()
+
+
+def test_what_cannot_be_pooled_is_refused_by_name(two, tmp_path, capsys):
+    output = tmp_path / "all.nc"
+    assert "two ensembles or more" in failing(capsys, two[0], "--output", output)
+    assert "one of the ensembles" in failing(capsys, *two, "--output", two[0], "--overwrite")
+    assert "exists; choose" in failing(capsys, *two, "--output", two[1])
+    copy = shutil.copy(two[0], tmp_path / "copy.nc")
+    error = failing(capsys, two[0], copy, "--output", output)
+    assert "copy.nc holds the members of" in error
+    assert "another --seed" in error
+    shorter, moved = tmp_path / "shorter.nc", tmp_path / "moved.nc"
+    with xr.open_dataset(two[1]) as dataset:
+        dataset.isel(time=slice(0, 3)).to_netcdf(shorter)
+        dataset.assign_coords(latitude=dataset["latitude"] + 0.005).to_netcdf(moved)
+    assert "other hours of" in failing(capsys, two[0], shorter, "--output", output)
+    assert "other points of" in failing(capsys, two[0], moved, "--output", output)
+    (tmp_path / "groups").mkdir()
+    windows = example(tmp_path / "groups", windows=True)
+    assert "holds early, late" in failing(capsys, two[0], windows, "--output", output)
+    assert not output.exists()
