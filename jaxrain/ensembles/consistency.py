@@ -1,10 +1,10 @@
 """Members that keep the coarse rain: the mean over each coarse cell is held to what came in.
 
 In mm, after the chain. Points are multiplied by a factor that varies smoothly from cell to cell,
-found by iteration, and at last, by little, cell by cell: factors that differ at the edges of cells
-would draw the coarse grid into the rain. No factor is above `MOST_FACTOR`; what a cell is still
-lacking is laid evenly over it: a single wet point is not blown up to a flood. So rain is never
-negative, and a cell that is dry in the coarse rain is dry.
+and then, by what that still leaves, cell by cell: one factor a cell alone would draw the coarse
+grid into the rain. No point is multiplied by more than `MOST_FACTOR`; where that does not bring a
+cell what it lacks, the rest is laid evenly over it: a single wet point is not blown up to a flood.
+So rain is never negative, and a cell that is dry in the coarse rain is dry.
 """
 
 from collections.abc import Callable
@@ -24,8 +24,11 @@ STRENGTHS = {"off": 0.0, "soft": 0.5, "hard": 1.0}
 
 MOST_FACTOR = 4.0
 
-# After 10 the means of nearly all cells are met, and no score changes by more.
-_ITERATIONS = 10
+# On the coarse cells alone, so they cost little. More bring the means no nearer.
+_ITERATIONS = 20
+
+# Relative: what sums of a cell may differ by, which is nothing that a cell lacks.
+_ROUNDING = 1e-12
 
 # (rain of one field [H, W], its hour) -> the same held to the coarse rain
 Adjust = Callable[[NDArray[np.float32], int], NDArray[np.float32]]
@@ -84,6 +87,14 @@ class Axis:
         member, chosen = whole_cells(coarse, fine)
         return cls(chosen, member, bilinear_matrix(coarse, fine)[:, chosen])
 
+    def near(self) -> list[NDArray[np.float64]]:
+        """Weights of the cell before, its own and the one after on each cell's points: 3 x [m, n].
+
+        No other cell has any.
+        """
+        around = np.pad(self.bilinear, [(0, 0), (1, 1)])
+        return [self.member * around[:, k : k + len(self.chosen)] for k in range(3)]
+
 
 def adjusted(
     rain_mm: NDArray[np.float32],
@@ -117,12 +128,16 @@ def adjusted(
     goal = mean + strength * (np.maximum(coarse_mm, 0) - mean)
     known = np.isfinite(goal) & (means(np.isnan(rain_mm).astype(np.float64)) == 0)
     goal = np.where(known, goal, mean)
-    factor = _smooth_factor(rain, goal, known, means, y, x)
-    factor *= spread(_ratio(goal, means(rain * factor)))
-    over = (factor > MOST_FACTOR) & (rain > 0)
-    factor = np.where(spread(known.astype(np.float64)) > 0, np.minimum(factor, MOST_FACTOR), 1.0)
-    short = known & ((means(over.astype(np.float64)) > 0) | (mean == 0))
-    lacking = np.where(short, goal - means(rain * factor), 0.0)
+    factor = _smooth_factor(rain, goal, known, y, x)
+    factor = np.minimum(factor * spread(_ratio(goal, means(rain * factor))), MOST_FACTOR)
+    # What the limit cut off goes to the points below it, all by one share of what they may take.
+    held = means(rain * factor)
+    room = MOST_FACTOR * mean - held
+    share = np.divide(goal - held, room, out=np.zeros_like(goal), where=room > 0)
+    factor += spread(np.clip(share, 0, 1)) * (MOST_FACTOR - factor)
+    factor = np.where(spread(known.astype(np.float64)) > 0, factor, 1.0)
+    short = known & (goal > MOST_FACTOR * mean * (1 + _ROUNDING))
+    lacking = np.where(short, np.maximum(goal - means(rain * factor), 0), 0.0)
     return (rain_mm * factor + spread(lacking)).astype(np.float32)
 
 
@@ -130,24 +145,28 @@ def _smooth_factor(
     rain: NDArray[np.float64],
     goal: NDArray[np.float64],
     known: NDArray[np.bool_],
-    means: Callable[[NDArray[np.float64]], NDArray[np.float64]],
     y: Axis,
     x: Axis,
 ) -> NDArray[np.float64]:
-    """Interpolated between the cells that are to be wet, so that means come near the goal."""
-    counts = known & (goal > 0)
-    weight = y.bilinear @ counts.astype(np.float64) @ x.bilinear.T
-    of_cells = counts.astype(np.float64)
+    """Interpolated between the cells that are to be wet, so that means come near the goal.
+
+    The mean of a cell is linear in the factors of the 3 x 3 around it.
+    """
+    counts = (known & (goal > 0)).astype(np.float64)
+    weight = y.bilinear @ counts @ x.bilinear.T
+    weighed = np.divide(rain, weight, out=np.zeros_like(rain), where=weight > 0)
+    size = np.outer(y.member.sum(0), x.member.sum(0))
+    rows = [near.T @ weighed for near in y.near()]
+    parts = [[row @ near / size for near in x.near()] for row in rows]
+    height, width = goal.shape
+    factors = counts
     for _ in range(_ITERATIONS):
-        factor = _between(of_cells, weight, y, x)
-        of_cells = np.clip(of_cells * _ratio(goal, means(rain * factor)), 0, MOST_FACTOR)
-    return _between(of_cells, weight, y, x)
-
-
-def _between(
-    cells: NDArray[np.float64], weight: NDArray[np.float64], y: Axis, x: Axis
-) -> NDArray[np.float64]:
-    interpolated = y.bilinear @ cells @ x.bilinear.T
+        around = np.pad(factors, 1)
+        mean = np.zeros_like(goal)
+        for i, j in np.ndindex(3, 3):
+            mean += parts[i][j] * around[i : i + height, j : j + width]
+        factors = np.clip(factors * _ratio(goal, mean), 0, MOST_FACTOR)
+    interpolated = y.bilinear @ factors @ x.bilinear.T
     return np.divide(interpolated, weight, out=np.ones_like(weight), where=weight > 0)
 
 
