@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import xarray as xr
 
 from jaxrain import verify
 from jaxrain.verification.forecast_test import example, without_coarse
@@ -117,6 +118,7 @@ def test_where_the_predictors_hold_no_rain_climatology_is_to_beat(tmp_path, caps
     assert verify.main([str(path), "--report", str(tmp_path / "report")]) == 0
     printed = capsys.readouterr().out
     assert "note: the baselines bilinear, nearest and quantile-mapped are left out" in printed
+    assert "climatology is left" not in printed
     assert "the CRPS of climatology" in printed
     scores = json.loads((tmp_path / "report" / "scores.json").read_text())
     assert scores["reference"] == "climatology"
@@ -135,7 +137,31 @@ def test_without_coarse_rain_and_store_another_forecast_is_to_beat(tmp_path, cap
     assert verify.main(words) == 2
     assert "has nothing to compare with" in capsys.readouterr().err
     assert verify.main([*words, "--beside", f"unet={path}"]) == 0
-    assert "the CRPS of unet" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "the CRPS of unet" in said
+    assert "note: the baseline climatology is left out:" in said
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert "Interpolation is one forecast" not in page
+
+
+def test_a_store_of_other_points_gives_no_climatology(tmp_path, capsys):
+    path = without_coarse(example(tmp_path))
+    moved = tmp_path / "moved.nc"
+    with xr.open_dataset(path) as dataset:
+        dataset.assign_coords(longitude=dataset["longitude"] + 0.16).to_netcdf(moved)
+    with xr.open_dataset(tmp_path / "fine" / "fine.nc") as truth:
+        truth.assign_coords(longitude=truth["longitude"] + 0.16).to_netcdf(tmp_path / "truth.nc")
+    words = [
+        str(moved),
+        "--report",
+        str(tmp_path / "report"),
+        "--truth",
+        str(tmp_path / "truth.nc"),
+    ]
+    assert verify.main([*words, "--beside", f"twin={moved}"]) == 0
+    said = capsys.readouterr().out
+    assert "climatology is left out: the grid of area0" in said
+    assert "the CRPS of twin" in said
 
 
 def test_several_cases_and_a_projection(tmp_path, capsys):

@@ -3,6 +3,7 @@
 Where the predictors hold no rain there is none to interpolate: then what is to beat is climatology.
 """
 
+import functools
 from collections.abc import Callable, Collection
 
 import numpy as np
@@ -17,6 +18,7 @@ from jaxrain.verification.truth import area_of, store_index
 CLIMATOLOGY_MEMBERS = 16
 
 _SEED = 0
+_CANDIDATES = 4  # training hours that are looked at for each that is taken
 
 Baseline = Callable[[Case, int], np.ndarray]
 """Rain of one hour of a case [mm], shape [members, H, W]; a deterministic one has one member."""
@@ -65,8 +67,8 @@ def reference(found: Collection[str], forecast: Forecast) -> str:
         if name in found:
             return name
     raise InputError(
-        f"{forecast.path} has nothing to compare with: its predictors held no rain to interpolate, "
-        "and no store is at hand whose training hours are of the same points; give another "
+        f"{forecast.path} has nothing to compare with: it holds no coarse rain to interpolate, and "
+        "no store is at hand whose training hours are of the same points; give another "
         "forecast, --beside NAME=FILE.nc"
     )
 
@@ -84,13 +86,17 @@ def left_out(found: dict[str, Baseline], why: str) -> list[str]:
 
     Args:
       found: from `baselines`.
-      why: there is no store; empty where there is one, which then lacks coarse rain to map.
+      why: there is no store; empty where there is one, which then lacks what they are made of.
     """
     if "bilinear" not in found:
-        return [
-            "the baselines bilinear, nearest and quantile-mapped are left out: the predictors held "
-            "no rain"
+        notes = [
+            "the baselines bilinear, nearest and quantile-mapped are left out: the ensemble's file "
+            "holds no coarse rain"
         ]
+        if "climatology" not in found:
+            lacking = why or "the store has no training hours of the same points"
+            notes.append(f"the baseline climatology is left out: {lacking}")
+        return notes
     return [
         f"the baseline {name} is left out: {why or 'the store lacks what it is made of'}"
         for name in ("nearest", "quantile-mapped")
@@ -116,22 +122,28 @@ def without_regression(forecast: Forecast, found: dict[str, Baseline]) -> list[s
 
 
 def _climatology(forecast: Forecast, store: Store) -> Baseline | None:
-    """Rain of training hours of the same points, drawn once; None where an area has none."""
+    """Rain of training hours at the same points, drawn once; None where an area has none.
+
+    Of a few times as many hours those that know most of the points: what one of them does not
+    know is left out for all systems.
+    """
     areas = {case.name: area_of(case, store) for case in forecast.cases}
-    drawn: dict[str, list[int]] = {}
-    for name, area in areas.items():
-        hours = area.indices("train")
-        if not hours:
-            return None
-        count = min(CLIMATOLOGY_MEMBERS, len(hours))
-        drawn[name] = sorted(np.random.default_rng(_SEED).choice(hours, count, replace=False))
+    if not all(area.indices("train") for area in areas.values()):
+        return None
 
-    def climatology(case: Case, hour: int) -> np.ndarray:
+    @functools.lru_cache(maxsize=1)  # a case's hours have the same, and come one after another
+    def drawn(case: Case) -> np.ndarray:
         area, (y, x), (height, width) = areas[case.name], case.origin, case.grid.shape
+        hours = np.random.default_rng(_SEED).permutation(area.indices("train"))
         window = np.s_[y : y + height, x : x + width]
-        return np.stack([area.fine(int(index))[window] for index in drawn[case.name]])
+        unknown = [
+            int(np.isnan(area.fine(int(hour))[window]).sum())
+            for hour in hours[: _CANDIDATES * CLIMATOLOGY_MEMBERS]
+        ]
+        chosen = sorted(hours[np.argsort(unknown, kind="stable")[:CLIMATOLOGY_MEMBERS]])
+        return np.stack([area.fine(int(hour))[window] for hour in chosen])
 
-    return climatology
+    return lambda case, hour: drawn(case)
 
 
 def _nearest(forecast: Forecast, store: Store) -> Baseline:

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -60,8 +62,33 @@ def test_without_coarse_rain_training_hours_of_the_same_points_are_to_beat(tmp_p
     expected = area.fine(training)[None, :32, 10:42]
     np.testing.assert_array_equal(found["climatology"](case, 0), expected)
     (note,) = left_out(found, "")
-    assert "the predictors held no rain" in note
+    assert "holds no coarse rain" in note
     assert baselines(Forecast("OUT.nc", {}, [case]), None) == {}
+    assert "climatology is left out: gone" in left_out({}, "gone")[1]
+
+
+def test_climatology_takes_the_hours_that_know_most():
+    rng = np.random.default_rng(0)
+    rain = rng.random((40, 3, 4), np.float32)
+    rain[::2, 1, 2] = np.nan
+    rain[:30, 0, 0] = np.nan  # outside the window
+
+    class Area:
+        name = "a"
+
+        def indices(self, split):
+            return list(range(40))
+
+        def fine(self, hour):
+            return rain[hour]
+
+    grid = Grid(23 - 0.01 * np.arange(2), 113 + 0.01 * np.arange(3))
+    case = Case("a", grid, np.array(["2022-06-01T01"], "datetime64[s]"), "a", (1, 1), xr.Dataset())
+    store = SimpleNamespace(areas=[Area()], channels=["t"])
+    members = baselines(Forecast("OUT.nc", {}, [case]), store)["climatology"](case, 0)
+    assert members.shape == (16, 2, 3)
+    assert np.isfinite(members).all()
+    assert len({tuple(member.ravel()) for member in members}) == 16
 
 
 def test_skill_is_told_against_interpolation_climatology_or_the_first():

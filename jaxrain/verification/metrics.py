@@ -36,8 +36,8 @@ MEANINGS = {
 """Scores of one number, by name. Those below are named for their threshold, and window."""
 
 SKILL_MEANINGS = {
-    "crpss": "1 - crps_mm / crps_mm of the reference: of bilinear interpolation, or, where the "
-    "predictors hold no rain, of climatology. 1 is perfect, 0 no better than it",
+    "crpss": "1 - crps_mm / crps_mm of the reference: of bilinear interpolation where the ensemble "
+    "holds coarse rain, else of the first baseline. 1 is perfect, 0 no better than it",
 }
 """Scores that need another forecast beside."""
 

@@ -283,17 +283,16 @@ def _scores(found: Verification) -> str:
     )
 
 
-def _of_reference(found: Verification) -> str:
-    if found.reference == "climatology":
-        return (
-            f"Climatology is {CLIMATOLOGY_MEMBERS} training hours' rain at the same points, or as "
-            "many as there are: it knows the place, and nothing of the day."
-        )
-    return (
-        "Interpolation is one forecast that cannot say how sure it is, and the mean absolute error "
-        "is what CRPS makes of it. Its frequency bias at heavy rain shows what averaging over a "
-        "coarse cell loses."
-    )
+def _of_reference(found: Verification) -> list[str]:
+    """What the reference is worth, in a sentence or two; none where it is a forecast of its own."""
+    told = {
+        "bilinear": "Interpolation is one forecast that cannot say how sure it is, and the mean "
+        "absolute error is what CRPS makes of it. Its frequency bias at heavy rain shows what "
+        "averaging over a coarse cell loses.",
+        "climatology": f"Climatology is {CLIMATOLOGY_MEMBERS} training hours' rain at the same "
+        "points, or as many as there are: it knows the place, and nothing of the day.",
+    }
+    return [told[found.reference]] if found.reference in told else []
 
 
 def _limits(found: Verification) -> str:
@@ -308,7 +307,7 @@ def _limits(found: Verification) -> str:
         f"{grouped(found.points)} points are far fewer pieces of evidence. Intervals come from "
         f"drawing {found.blocks.words()} with replacement; they tell how "
         "scores vary within this weather, not what another season or region would give.",
-        _of_reference(found),
+        *_of_reference(found),
         "The truth is itself an analysis of gauges, radar or satellites, and its errors count as "
         "the forecast’s.",
         f"Points without a known truth are left out.{lost} For fractions they are dry on both "

@@ -137,7 +137,9 @@ def verify(
         before = systems, known
         progress(done, len(todo))
     if not fields:
-        raise InputError(f"{forecast.path}: the truth knows no point in any of its hours")
+        raise InputError(
+            f"{forecast.path}: no point is known to the truth and all forecasts in any of its hours"
+        )
     stacked = {
         name: {key: np.stack([sums[key] for sums in all_sums]) for key in all_sums[0]}
         for name, all_sums in per_field.items()

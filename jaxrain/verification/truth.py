@@ -37,11 +37,14 @@ def store_of(forecast: Forecast) -> Store:
 
 
 def store_at_hand(forecast: Forecast) -> tuple[Store | None, str]:
-    """The store that an ensemble names if it still holds all its hours, else None and why not."""
+    """The store that an ensemble names if it still holds all it came from, else None and why not.
+
+    That is its hours, and its points where they were.
+    """
     try:
         store = store_of(forecast)
         for case in forecast.cases:
-            _require_hours(case, area_of(case, store).hours, f"the store {store.path}")
+            _require_within(case, area_of(case, store), store)
     except InputError as error:
         return None, str(error).split(";")[0].split(": give")[0]
     return store, ""
@@ -55,10 +58,7 @@ def truth_from_store(forecast: Forecast, store: Store) -> Truth:
     """
     places = {case.name: area_of(case, store) for case in forecast.cases}
     for case in forecast.cases:
-        area = places[case.name]
-        _require_hours(case, area.hours, f"the store {store.path}")
-        if not _same_window(case, area.fine_grid):
-            raise _other_grid(case, area.fine_grid, f"the store {store.path}")
+        _require_within(case, places[case.name], store)
 
     def truth(case: Case, hour: int) -> np.ndarray:
         area = places[case.name]
@@ -145,6 +145,12 @@ def area_of(case: Case, store: Store) -> Area:
 def store_index(area: Area, case: Case, hour: int) -> int:
     """Where an area of the store keeps an hour of a case."""
     return int(np.flatnonzero(area.hours == case.hours[hour])[0])
+
+
+def _require_within(case: Case, area: Area, store: Store) -> None:
+    _require_hours(case, area.hours, f"the store {store.path}")
+    if not _same_window(case, area.fine_grid):
+        raise _other_grid(case, area.fine_grid, f"the store {store.path}")
 
 
 def _same_window(case: Case, whole: Grid) -> bool:
