@@ -4,6 +4,8 @@ import argparse
 import errno
 import sys
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
 
 from jaxrain.errors import InputError
 
@@ -16,8 +18,8 @@ _USER_OS_ERRORS = {
 }
 
 _TOO_LITTLE_MEMORY = (
-    "not enough memory: make train.batch_size, data.patch, sample.batch or sample.tile smaller; "
-    "`python -m jaxrain.plan` says what a training takes"
+    "not enough memory: training takes less with a smaller train.batch_size or data.patch (see "
+    "`python -m jaxrain.plan`), sampling with a smaller sample.batch or sample.tile"
 )
 
 
@@ -32,6 +34,25 @@ def add_config_arguments(parser: argparse.ArgumentParser, default: str | None = 
         metavar="section.key=value",
         help="settings that replace the file's, for instance train.steps=100",
     )
+
+
+def check_output(output: Path, *, overwrite: bool) -> None:
+    """Makes sure that an ensemble can be written.
+
+    Args:
+      output: NetCDF file, or a Zarr store where it is called `.zarr`.
+      overwrite: whether it may exist.
+
+    Raises:
+      InputError: it exists, is a folder, or takes a package that is not installed.
+    """
+    if output.suffix == ".zarr":
+        if find_spec("zarr") is None:
+            raise InputError(f"--output {output}: it takes zarr; pip install 'jaxrain[zarr]'")
+    elif output.is_dir():
+        raise InputError(f"--output {output} is a folder; name a file in it, as {output}/OUT.nc")
+    if output.exists() and not overwrite:
+        raise InputError(f"{output}: exists; choose another name, or replace it with --overwrite")
 
 
 def run_command(

@@ -29,7 +29,7 @@ def _run(error):
 def test_too_little_memory_is_one_line_with_a_remedy(error, told, capsys):
     assert _run(error) == 2
     said = capsys.readouterr().err
-    assert said.startswith("jaxrain sample: error: not enough memory: make train.batch_size")
+    assert said.startswith("jaxrain sample: error: not enough memory: training takes less")
     assert said.endswith(f"{told}\n")
     assert said.count("\n") == 1
 

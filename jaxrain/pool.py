@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jaxrain.command import run_command
+from jaxrain.command import check_output, run_command
 from jaxrain.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,11 +26,10 @@ if TYPE_CHECKING:
     from jaxrain.ensembles.products import Products
     from jaxrain.verification.forecast import Case, Forecast
 
-# Global attributes that say of what the members are: those of all files are told one by one. Of
-# all others what the files agree on is kept.
-_TOLD = ("run", "checkpoint", "checkpoint_step", "objective", "sampler", "steps", "seed")
-_WHAT_DRAWS = ("checkpoint", "objective", "sampler", "steps", "eta", "noise_scale", "seed",
-               "first_guess", "turn", "noise_correlation", "noise_hours")  # fmt: skip
+# Global attributes that say where members come from: of the first two each file's is told, of the
+# others where files differ. What else they don't agree on is left out.
+_DRAWN_BY = ("jaxrain_checkpoint", "jaxrain_seed")
+_TOLD = ("run", "checkpoint_step", "objective", "sampler", "steps")
 
 
 class Source(NamedTuple):
@@ -45,8 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="jaxrain pool",
         description="Makes one ensemble of the members of several, of the same hours and points: "
-        "of networks that were trained apart, or of one with other seeds. Members alternate; mean, "
-        "quantiles and chances are made anew.",
+        "of networks that were trained apart, or of one, with other seeds. Members alternate; what "
+        "the first file has of mean, maximum, quantiles and chances is made anew.",
     )
     parser.add_argument(
         "ensembles", nargs="+", metavar="FILE.nc", help="what `jaxrain sample` wrote; two or more"
@@ -64,15 +63,17 @@ def _pool(arguments: argparse.Namespace) -> None:
     output = Path(arguments.output)
     if len(arguments.ensembles) < 2:
         raise InputError(f"{arguments.ensembles[0]}: expected two ensembles or more to pool")
-    if output.exists() and not arguments.overwrite:
-        raise InputError(f"{output}: exists; choose another name, or replace it with --overwrite")
-    if output.resolve() in {Path(path).resolve() for path in arguments.ensembles}:
+    check_output(output, overwrite=arguments.overwrite)
+    paths = [Path(path).resolve() for path in arguments.ensembles]
+    if output.resolve() in paths:
         raise InputError(f"--output {output} is one of the ensembles: choose another name")
+    if twice := [path for path in paths if paths.count(path) > 1]:
+        raise InputError(f"{twice[0]} is named twice: each member would count twice")
     with ExitStack() as stack:
         forecasts = [stack.enter_context(open_forecast(path)) for path in arguments.ensembles]
         for other in forecasts[1:]:
             _check_same(forecasts[0], other)
-        _check_drawn_apart(forecasts)
+        _check_seeds(forecasts)
         members = alternate([_members(forecast) for forecast in forecasts])
         write_pooled(forecasts, members, output, overwrite=arguments.overwrite)
     print(f"wrote {output}: {len(members)} members of {len(forecasts)} ensembles")
@@ -109,6 +110,7 @@ def write_pooled(
         load_part,
         missing_parts,
         open_parts,
+        remove_part,
         remove_parts,
         save_part,
     )
@@ -126,10 +128,17 @@ def write_pooled(
         products = _products(case.dataset)
         hours = [Part(number, hour, "products") for hour in range(len(case.hours))]
         for part in missing_parts(folder, hours) if products.layers else []:
-            loads = [partial(_rain, cases, source, part.hour) for source in members]
-            save_part(folder, part, summarize(products, loads))
+            # Products ask for a field band by band, and a file gives it whole.
+            mapped = [part._replace(member=member) for member in range(len(members))]
+            for each, source in zip(mapped, members, strict=True):
+                save_part(folder, each, _rain(cases, source, part.hour))
+            save_part(
+                folder, part, summarize(products, [partial(load_part, folder, m) for m in mapped])
+            )
+            for each in mapped:
+                remove_part(folder, each)
         of_hour = partial(lambda hours, hour: load_part(folder, hours[hour]), hours)
-        contents[case.name] = _pooled(cases, members, products, of_hour, _kept(forecasts))
+        contents[case.name] = _pooled(cases, members, products, of_hour)
     write = write_zarr if zarr else write_netcdf
     write(
         contents if len(contents) > 1 else next(iter(contents.values())),
@@ -145,13 +154,13 @@ def _pooled(
     members: Sequence[Source],
     products: "Products",
     of_hour: "Callable[[int], NDArray[np.float32]]",
-    kept: Sequence[str],
 ) -> "xr.Dataset":
     """The dataset of one case, its fields read only when they are asked for."""
     import numpy as np
     import xarray as xr
 
     from jaxrain.ensembles.output import by_field, product_variables
+    from jaxrain.weather.projections import with_mapping
 
     first, shape, hours = cases[0].dataset, cases[0].grid.shape, len(cases[0].hours)
     y, x = map(str, first["precipitation"].dims[-2:])
@@ -167,14 +176,33 @@ def _pooled(
         told, named = product_variables(products, layers, (y, x))
         variables |= told
         coordinates |= named
-    beside = first.drop_dims({"member", "quantile", "threshold"} & {*first.dims})
-    beside = beside.drop_vars([name for name in beside.data_vars if name not in kept])
-    for name in beside.data_vars:
-        read = partial(lambda name, h: first[name].isel(time=h).values, name)
-        beside[name] = beside[name].copy(data=by_field((hours, *shape), read))
-    # Of a file without groups the rest are of the whole file.
+    for name in ("coarse_precipitation", "regression_precipitation"):
+        if _agree(cases, name):
+            field = by_field((hours, *shape), partial(lambda name, h: _hour(first, name, h), name))
+            variables[name] = (("time", y, x), field, first[name].attrs)
+    axes = {name: axis for name, axis in first.coords.items() if {*axis.dims} <= {"time", y, x}}
+    # Of a file without groups the other attributes are of the whole file.
     where = {name: first.attrs[name] for name in ("area", "origin") if name in first.attrs}
-    return xr.Dataset(variables, coordinates).merge(beside).assign_attrs(where)
+    mapping = first.variables.get(first["precipitation"].attrs.get("grid_mapping"))
+    dataset = xr.Dataset(variables, coordinates | axes, where)
+    return with_mapping(dataset, None if mapping is None else mapping.attrs)
+
+
+def _agree(cases: "Sequence[Case]", name: str) -> bool:
+    """Whether all files hold a field beside the members, and the same."""
+    import numpy as np
+
+    if not all(name in case.dataset for case in cases):
+        return False
+    return all(
+        np.array_equal(_hour(cases[0].dataset, name, hour), there, equal_nan=True)
+        for hour in range(len(cases[0].hours))
+        for there in (_hour(case.dataset, name, hour) for case in cases[1:])
+    )
+
+
+def _hour(dataset: "xr.Dataset", name: str, hour: int) -> "NDArray[np.float32]":
+    return dataset[name].isel(time=hour).values
 
 
 def _rain(cases: "Sequence[Case]", source: Source, hour: int) -> "NDArray[np.float32]":
@@ -198,15 +226,13 @@ def _products(dataset: "xr.Dataset") -> "Products":
 
 
 def _members(forecast: "Forecast") -> int:
-    return min(case.dataset.sizes["member"] for case in forecast.cases)
-
-
-def _kept(forecasts: "Sequence[Forecast]") -> list[str]:
-    """Variables beside members and products that are the same in all files."""
-    kept = ["coarse_precipitation"]
-    if len({str(f.attributes.get("jaxrain_regression")) for f in forecasts}) == 1:
-        kept.append("regression_precipitation")
-    return kept
+    counts = {case.dataset.sizes["member"] for case in forecast.cases}
+    if len(counts) > 1:
+        raise InputError(
+            f"{forecast.path} holds {' and '.join(map(str, sorted(counts)))} members in different "
+            "cases: expected as many in each"
+        )
+    return counts.pop()
 
 
 def _check_same(first: "Forecast", other: "Forecast") -> None:
@@ -215,7 +241,7 @@ def _check_same(first: "Forecast", other: "Forecast") -> None:
     from jaxrain.verification.truth import positions_within
 
     ours, theirs = ([case.name for case in each.cases] for each in (first, other))
-    if ours != theirs:
+    if len(ours) != len(theirs) or (len(ours) > 1 and ours != theirs):
         raise InputError(
             f"{other.path} holds {', '.join(theirs)}, {first.path} {', '.join(ours)}: expected "
             "ensembles of the same cases"
@@ -226,28 +252,40 @@ def _check_same(first: "Forecast", other: "Forecast") -> None:
                 f"{other.path} holds other hours of {case.name} than {first.path}: expected "
                 "ensembles of the same"
             )
-        same = case.grid.shape == there.grid.shape
-        if not same or positions_within(case.grid, there.grid) is None:
+        found = positions_within(case.grid, there.grid)
+        ranges = map(np.arange, case.grid.shape)
+        same = case.grid.shape == there.grid.shape and found is not None
+        if not same or not all(map(np.array_equal, found or (), ranges)):
             raise InputError(
-                f"{other.path} holds other points of {case.name} than {first.path}: expected "
-                "ensembles of the same"
+                f"{other.path} holds other points of {case.name} than {first.path}, or in another "
+                "order: expected ensembles of the same"
             )
 
 
-def _check_drawn_apart(forecasts: "Sequence[Forecast]") -> None:
-    """Refuses copies: the same weights draw the same members of the same seed."""
+def _drawn_by(forecast: "Forecast") -> list[tuple[str, ...]]:
+    """Weights and seeds of the members: of a pool there are several, and as many of both."""
+    told = (str(forecast.attributes.get(name, "")).split(", ") for name in _DRAWN_BY)
+    return [each for each in zip(*told, strict=False) if all(each)]
+
+
+def _check_seeds(forecasts: "Sequence[Forecast]") -> None:
+    """Refuses members of the same weights and seed, and warns of noise that networks share."""
     seen: dict[tuple[str, ...], Forecast] = {}
     for forecast in forecasts:
-        told = forecast.attributes
-        if "jaxrain_checkpoint" not in told:
-            continue
-        drawn = tuple(str(told.get(f"jaxrain_{name}")) for name in _WHAT_DRAWS)
-        if drawn in seen:
-            raise InputError(
-                f"{forecast.path} holds the members of {seen[drawn].path} (jaxrain_checkpoint and "
-                "jaxrain_seed are the same): sample it with another --seed"
-            )
-        seen[drawn] = forecast
+        for drawn in _drawn_by(forecast):
+            if drawn in seen:
+                raise InputError(
+                    f"{forecast.path} holds members of {seen[drawn].path} (jaxrain_checkpoint and "
+                    "jaxrain_seed are the same): sample it with another --seed"
+                )
+            seen[drawn] = forecast
+    seeds = [seed for _, seed in seen]
+    if len({*seeds}) < len(seeds):
+        print(
+            "warning: members of different networks were drawn from the same noise (jaxrain_seed "
+            "is the same), which makes them more alike: sample each with another --seed",
+            file=sys.stderr,
+        )
 
 
 def _attributes(forecasts: "Sequence[Forecast]") -> dict[str, Any]:
@@ -261,6 +299,9 @@ def _attributes(forecasts: "Sequence[Forecast]") -> dict[str, Any]:
         values = [str(forecast.attributes.get(name, "none")) for forecast in forecasts]
         if len({*values}) > 1:
             found[name] = ", ".join(values)
+    for place, name in enumerate(_DRAWN_BY):
+        if told := [each[place] for forecast in forecasts for each in _drawn_by(forecast)]:
+            found[name] = ", ".join(told)
     pooled = [f"{f.path.name} ({_members(f)} members)" for f in forecasts]
     return found | {"jaxrain_pooled": ", ".join(pooled)}
 

@@ -12,11 +12,12 @@ from jaxrain.ensembles.products import parse_products, summarize
 from jaxrain.pool import Source, alternate
 from jaxrain.verification.forecast_test import example
 from jaxrain.weather.cf import write_netcdf
+from jaxrain.weather.projections import RADOLAN, with_mapping
 
 PRODUCTS = parse_products(["mean", "maximum", "q50", "q90", "exceedance"], [0.1, 5])
 
 
-def ensemble(path, members, seed, groups=(None,), **attributes):
+def ensemble(path, members, seed, groups=(None,), mapping=None, **attributes):
     """Members of their own beside what `example` has, and all products."""
     contents = {}
     for name in groups:
@@ -29,12 +30,12 @@ def ensemble(path, members, seed, groups=(None,), **attributes):
         told, named = product_variables(PRODUCTS, da.from_array(products(rain)), dims[1:])
         variables = {"precipitation": ((dims[0], "member", *dims[1:]), rain), **told}
         made = xr.Dataset(variables, {"member": np.arange(members, dtype=np.int32), **named})
-        contents[name] = made.merge(beside).assign_attrs(beside.attrs)
+        contents[name] = with_mapping(made.merge(beside).assign_attrs(beside.attrs), mapping)
     given = {
         "jaxrain_store": str(path.parent / "store"),
         "jaxrain_checkpoint": f"weights {seed}",
         "jaxrain_run": f"runs/{seed}",
-        "jaxrain_seed": "0",
+        "jaxrain_seed": str(seed),
         "jaxrain_config": f"long {seed}",
     }
     write_netcdf(
@@ -87,7 +88,8 @@ def test_members_alternate_and_products_are_of_all_of_them(two, tmp_path, capsys
     assert both.attrs["area"] == a.attrs["area"]
     assert both.attrs["jaxrain_store"] == a.attrs["jaxrain_store"]
     assert both.attrs["jaxrain_run"] == "runs/1, runs/2"
-    assert both.attrs["jaxrain_seed"] == "0"
+    assert both.attrs["jaxrain_seed"] == "1, 2"
+    assert both.attrs["jaxrain_checkpoint"] == "weights 1, weights 2"
     assert both.attrs["jaxrain_pooled"] == "a.nc (3 members), b.nc (2 members)"
     assert "jaxrain_config" not in both.attrs
     assert sorted(path.name for path in tmp_path.iterdir() if "all" in path.name) == ["all.nc"]
@@ -98,11 +100,17 @@ def test_cases_of_groups_are_pooled_each(tmp_path):
     example(tmp_path, windows=True)
     groups = ("early", "late")
     files = [ensemble(tmp_path / f"{seed}.nc", 2, seed, groups) for seed in (1, 2)]
+    third = ensemble(tmp_path / "3.nc", 2, 3, groups)
     output = tmp_path / "all.zarr"
     assert pool.main([*map(str, files), "--output", str(output)]) == 0
     for group in groups:
         with xr.open_zarr(output, group=group) as both:
             rain = both["precipitation"].transpose("member", "time", ...).values
+        back = tmp_path / "back.nc"
+        assert pool.main([str(output), str(third), "--output", str(back), "--overwrite"]) == 0
+        np.testing.assert_array_equal(
+            read(back, group)["precipitation"].transpose("member", "time", ...)[[0, 2, 4, 5]], rain
+        )
         for number, path in enumerate(files):
             there = read(path, group)["precipitation"].transpose("member", "time", ...)
             np.testing.assert_array_equal(rain[number::2], there)
@@ -115,22 +123,52 @@ def test_alternating_goes_on_with_those_that_have_more():
 def test_interrupted_it_goes_on_and_gives_the_same(two, tmp_path, monkeypatch):
     whole, again = tmp_path / "whole.nc", tmp_path / "again.nc"
     assert pool.main([*map(str, two), "--output", str(whole)]) == 0
-    saved = []
+    saved, stop = [], 8  # of an hour five members, then the products
 
-    def save_two(folder, part, fields):
-        if len(saved) == 2:
+    def save_some(folder, part, fields):
+        if len(saved) == stop:
             raise KeyboardInterrupt
         saved.append(part)
         save_part(folder, part, fields)
 
-    with monkeypatch.context() as patched:
-        patched.setattr("jaxrain.ensembles.parts.save_part", save_two)
-        assert pool.main([*map(str, two), "--output", str(again)]) == 130
+    monkeypatch.setattr("jaxrain.ensembles.parts.save_part", save_some)
+    assert pool.main([*map(str, two), "--output", str(again)]) == 130
     assert not again.exists()
     assert (tmp_path / "again.nc.parts").is_dir()
+    saved.clear()
+    stop = 100
     assert pool.main([*map(str, two), "--output", str(again)]) == 0
+    assert {part.hour for part in saved} == {1, 2, 3, 4}
     xr.testing.assert_identical(read(whole), read(again))
     assert not (tmp_path / "again.nc.parts").exists()
+
+
+def test_a_projection_and_its_mapping_are_kept(tmp_path):
+    example(tmp_path, projected=True)
+    files = [ensemble(tmp_path / f"{s}.nc", 1, s, mapping=RADOLAN) for s in (1, 2)]
+    output = tmp_path / "all.nc"
+    assert pool.main([*map(str, files), "--output", str(output)]) == 0
+    one, both = read(files[0]), read(output)
+    xr.testing.assert_identical(one["crs"].reset_coords(drop=True), both["crs"])
+    for name in one.data_vars:
+        assert both[name].attrs == one[name].attrs
+        assert both[name].dims == one[name].dims
+
+
+def test_coarse_rain_that_differs_is_left_out(two, tmp_path):
+    other, output = tmp_path / "other.nc", tmp_path / "all.nc"
+    with xr.open_dataset(two[1]) as dataset:
+        coarse = 2 * dataset["coarse_precipitation"]
+        dataset.assign(coarse_precipitation=coarse).to_netcdf(other)
+    assert pool.main([str(two[0]), str(other), "--output", str(output)]) == 0
+    assert "coarse_precipitation" not in read(output)
+
+
+def test_shared_noise_is_warned_of(tmp_path, capsys):
+    example(tmp_path)
+    files = [ensemble(tmp_path / f"{s}.nc", 1, s, jaxrain_seed="0") for s in (1, 2)]
+    assert pool.main([*map(str, files), "--output", str(tmp_path / "all.nc")]) == 0
+    assert "warning: members of different networks were drawn from" in capsys.readouterr().err
 
 
 def test_what_cannot_be_pooled_is_refused_by_name(two, tmp_path, capsys):
@@ -140,14 +178,25 @@ def test_what_cannot_be_pooled_is_refused_by_name(two, tmp_path, capsys):
     assert "exists; choose" in failing(capsys, *two, "--output", two[1])
     copy = shutil.copy(two[0], tmp_path / "copy.nc")
     error = failing(capsys, two[0], copy, "--output", output)
-    assert "copy.nc holds the members of" in error
+    assert "copy.nc holds members of" in error
     assert "another --seed" in error
+    assert pool.main([*map(str, two), "--output", str(output)]) == 0
+    capsys.readouterr()
+    error = failing(capsys, two[0], output, "--output", tmp_path / "more.nc")
+    assert "all.nc holds members of" in error
+    output.unlink()
+    assert "is named twice" in failing(capsys, two[0], two[0], "--output", output)
+    assert "is a folder" in failing(capsys, *two, "--output", tmp_path, "--overwrite")
     shorter, moved = tmp_path / "shorter.nc", tmp_path / "moved.nc"
     with xr.open_dataset(two[1]) as dataset:
         dataset.isel(time=slice(0, 3)).to_netcdf(shorter)
         dataset.assign_coords(latitude=dataset["latitude"] + 0.005).to_netcdf(moved)
     assert "other hours of" in failing(capsys, two[0], shorter, "--output", output)
     assert "other points of" in failing(capsys, two[0], moved, "--output", output)
+    upside_down = tmp_path / "upside_down.nc"
+    with xr.open_dataset(two[1]) as dataset:
+        dataset.isel(latitude=slice(None, None, -1)).to_netcdf(upside_down)
+    assert "another order" in failing(capsys, two[0], upside_down, "--output", output)
     (tmp_path / "groups").mkdir()
     windows = example(tmp_path / "groups", windows=True)
     assert "holds early, late" in failing(capsys, two[0], windows, "--output", output)

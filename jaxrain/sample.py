@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jaxrain.allocator import keep_freed_memory
-from jaxrain.command import run_command
+from jaxrain.command import check_output, run_command
 from jaxrain.errors import InputError
 
 if TYPE_CHECKING:
@@ -271,13 +270,7 @@ def write_ensemble(
 
 def _check(arguments: argparse.Namespace, output: Path) -> None:
     """What can be refused before anything heavy is imported."""
-    if output.suffix == ".zarr":
-        if find_spec("zarr") is None:
-            raise InputError(f"--output {output}: it takes zarr; pip install 'jaxrain[zarr]'")
-    elif output.is_dir():
-        raise InputError(f"--output {output} is a folder; name a file in it, as {output}/OUT.nc")
-    if output.exists() and not arguments.overwrite:
-        raise InputError(f"{output}: exists; choose another name, or replace it with --overwrite")
+    check_output(output, overwrite=arguments.overwrite)
     if arguments.split and arguments.input:
         raise InputError("--split and --input exclude each other: give one of them")
 

@@ -87,6 +87,11 @@ def load_part(folder: Path, part: Part) -> NDArray[np.float32]:
     return np.load(_path(folder, part), allow_pickle=False, mmap_mode="r")
 
 
+def remove_part(folder: Path, part: Part) -> None:
+    """Removes one part."""
+    _path(folder, part).unlink()
+
+
 def remove_parts(folder: Path) -> None:
     """Removes the parts once the output is whole."""
     shutil.rmtree(folder)

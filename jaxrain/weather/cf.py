@@ -133,10 +133,11 @@ def _fill(group: netCDF4.Dataset, content: xr.Dataset) -> None:
         if variable.dtype.kind == "M" and name not in bounds:
             attributes.update(_TIME_UNITS)
         values, fill = _written(variable, is_field=name not in coordinates)
+        native = np.dtype(values.dtype).newbyteorder("=")
         packing = {} if name in bounds else _packing(str(name), values.shape, values.dtype)
         axes = tuple(map(str, variable.dims))
         target = group.createVariable(
-            str(name), values.dtype, axes, fill_value=fill, endian="native", **packing
+            str(name), native, axes, fill_value=fill, endian="native", **packing
         )
         target.setncatts(attributes)
         target.set_auto_maskandscale(False)
