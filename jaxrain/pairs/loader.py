@@ -15,6 +15,7 @@ from absl import flags
 
 from jaxrain.errors import InputError
 from jaxrain.grids.regrid import local_weights, reach
+from jaxrain.pairs.contrast import bent_patch
 from jaxrain.pairs.encodings import encode_time
 from jaxrain.pairs.epochs import epoch_hours
 from jaxrain.pairs.interpolation import Matrices, interpolation_matrices
@@ -116,10 +117,18 @@ class _Plan:
         if np.isnan(fine).mean() > self.config.max_missing:
             y, x = counted
             fine = area.fine(hour)[y : y + patch, x : x + patch]
-        fine = np.array(fine)  # away from the map: a batch is plain memory
-        coarse, weights_y, weights_x = coarse_cells(
-            area.coarse(hour), self.matrices[area_index], (y, x), (patch, patch), self.width
+        cells, weights_y, weights_x = local_cells(
+            self.matrices[area_index], (y, x), (patch, patch), self.width
         )
+        coarse = area.coarse(hour)
+        if (most := self.config.augment_contrast) > 1 and (side := self.config.coarsen):
+            fine, coarse = bent_patch(
+                area.fine(hour), cells, side, (y, x), patch, most ** rng.uniform(-1, 1)
+            )
+        else:
+            fine = np.array(fine)  # away from the map: a batch is plain memory
+            coarse = coarse[:, cells[0], cells[1]]
+        coarse = padded(coarse, self.width)
         known = {"fine": fine, "coarse": coarse, "weights_y": weights_y, "weights_x": weights_x}
         known |= self._beside(area, hour, (y, x))
         if self.config.augment:
@@ -184,6 +193,9 @@ def _places(area: Area, hour: int, patch: int, max_missing: float) -> Places:
     return places(area.cover(hour), area.fine_grid.shape, patch, max_missing)
 
 
+Cells = tuple[slice, slice]
+
+
 def coarse_cells(
     coarse: np.ndarray,
     matrices: Matrices,
@@ -203,11 +215,24 @@ def coarse_cells(
     Returns:
       (cells [C, kh, kw], weights_y [I, P, kh], weights_x [I, Q, kw]), float32.
     """
+    (rows, columns), weights_y, weights_x = local_cells(matrices, place, size, width)
+    return padded(coarse[:, rows, columns], width), weights_y, weights_x
+
+
+def local_cells(
+    matrices: Matrices, place: tuple[int, int], size: tuple[int, int], width: tuple[int, int]
+) -> tuple[Cells, np.ndarray, np.ndarray]:
+    """As `coarse_cells`, but which cells: (rows and columns, weights_y, weights_x)."""
     first_y, weights_y = _shared(matrices.y, place[0], size[0], width[0])
     first_x, weights_x = _shared(matrices.x, place[1], size[1], width[1])
-    cells = coarse[:, first_y : first_y + width[0], first_x : first_x + width[1]]
+    cells = slice(first_y, first_y + width[0]), slice(first_x, first_x + width[1])
+    return cells, weights_y, weights_x
+
+
+def padded(cells: np.ndarray, width: tuple[int, int]) -> np.ndarray:
+    """Cells [C, <= kh, <= kw] with zeros after them, [C, kh, kw]."""
     padding = [(0, 0)] + [(0, k - n) for k, n in zip(width, cells.shape[1:], strict=True)]
-    return np.pad(cells, padding), weights_y, weights_x
+    return np.pad(cells, padding)
 
 
 def _shared(matrices: np.ndarray, start: int, count: int, width: int) -> tuple[int, np.ndarray]:

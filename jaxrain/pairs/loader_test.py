@@ -155,9 +155,40 @@ def test_amounts_are_multiplied_alike_on_both_sides_within_the_factor(world):
     _assert_same(batch, again)
 
 
-def _of_rain_alone(world):
+def test_rain_of_another_contrast_comes_with_the_coarse_cells_of_its_own(world):
+    store, config = _of_rain_alone(world, interpolations=["nearest"])
+    keys = {"batch_size": 20, "seed": 3}
+    plain = next(training_batches(store, config, **keys))
+    sharpened = dataclasses.replace(config, augment_contrast=1.5)
+    batch = next(training_batches(store, sharpened, **keys))
+    slopes = [_slope(*pair) for pair in zip(plain["fine"], batch["fine"], strict=True)]
+    assert 1 / 1.5 <= min(slopes) < 0.8
+    assert 1.2 < max(slopes) <= 1.5
+    assert not np.array_equal(batch["coarse"], plain["coarse"], equal_nan=True)
+    for key in ("weights_y", "weights_x"):
+        np.testing.assert_array_equal(batch[key], plain[key])
+    # Each cell that lies inside a patch is the mean of the points of it.
+    inside = 0
+    for row in range(20):
+        rows, columns = (batch[f"weights_{axis}"][row, 0].argmax(axis=1) for axis in "yx")
+        for y, x in itertools.product(set(rows), set(columns)):
+            points = batch["fine"][row][np.ix_(rows == y, columns == x)]
+            if points.shape == (5, 5) and np.isfinite(points).all():
+                inside += 1
+                np.testing.assert_allclose(points.mean(), batch["coarse"][row, 0, y, x], rtol=1e-5)
+    assert inside > 20
+    (again,) = _take(training_batches(store, sharpened, **keys), 1)
+    _assert_same(batch, again)
+
+
+def _slope(before, after):
+    wet = before > 0
+    return np.polyfit(np.log(before[wet]), np.log(after[wet]), 1)[0]
+
+
+def _of_rain_alone(world, **keys):
     world.write_fine("a.nc", hours(3, 20))
-    config = world.config(coarse=[], coarsen=5, variables=["tp"], levels=[])
+    config = world.config(coarse=[], coarsen=5, variables=["tp"], levels=[], **keys)
     prepare(config, say=lambda line: None)
     return open_store(config.store), config
 

@@ -213,6 +213,10 @@ class DataConfig:
       augment_amounts: multiplies the rain of each training patch, fine and coarse, by a factor
         drawn by lot between its inverse and it, evenly in the logarithm; 1: not. Only where rain
         is the only predictor.
+      augment_contrast: raises the rain of each training patch to a power drawn by lot between its
+        inverse and it, evenly in the logarithm, times what keeps the mean over the coarse cells
+        that the patch takes, and makes the coarse rain of it anew; 1: not. Only where `coarsen`
+        makes the coarse rain.
       max_missing: largest share of missing points in a patch, 0..1.
       windows: fixed test windows; empty scores whole areas.
     """
@@ -247,6 +251,7 @@ class DataConfig:
     balance_days: float = Field(default=0.0, ge=0, le=1)
     augment: bool = False
     augment_amounts: float = Field(default=1.0, ge=1, allow_inf_nan=False)
+    augment_contrast: float = Field(default=1.0, ge=1, allow_inf_nan=False)
     max_missing: float = Field(default=0.3, ge=0, lt=1)
     windows: list[Window] = field(default_factory=list)
 
@@ -286,6 +291,11 @@ class DataConfig:
             raise ValueError(
                 f"augment_amounts={self.augment_amounts} multiplies rain, with which others of "
                 f"variables={self.variables} would not change: set augment_amounts=1"
+            )
+        if self.augment_contrast > 1 and self.coarsen is None:
+            raise ValueError(
+                f"augment_contrast={self.augment_contrast} makes the coarse rain anew from the "
+                "fine, and these predictors come from files: set augment_contrast=1, or coarsen"
             )
         repeatable = {
             **{key: getattr(self, key) for key in ("variables", "levels", "interpolations")},

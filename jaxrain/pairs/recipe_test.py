@@ -58,6 +58,7 @@ def test_a_period_that_is_none_is_refused(period):
         ({"levels": [850, 850]}, "twice"),
         ({"augment": True}, "u, v, z would not turn"),
         ({"augment_amounts": 2}, "augment_amounts=2.0 multiplies rain"),
+        ({"augment_contrast": 1.4}, "augment_contrast=1.4 makes the coarse rain anew"),
         ({"patch": "big"}, "patch"),
         ({"regoin": {}}, "regoin"),
         ({"region": {"north": 1, "south": 2, "west": 0, "east": 1}}, "south < north"),
