@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Makes README's table of what was tried on real rain: about three hours on two quiet cores.
+# Makes README's table of what was tried on real rain: about four and a half hours on two quiet cores.
 #
 #     benchmarks/radar_skill.sh PATH    # PATH: the folder that configs/radar.yaml's data.root names
 set -euo pipefail
 config=(--config radar "data.root=$1" train.validation_cases=0)
-alike=("${config[@]}" data.balance_days=0)   # all hours are drawn alike
-plain=("${alike[@]}" data.augment_amounts=1) # and their rain is left as it is
+days=("${config[@]}" data.augment_contrast=1) # days are drawn alike, rain keeps its contrast
+alike=("${days[@]}" data.balance_days=0)      # all hours are drawn alike
+plain=("${alike[@]}" data.augment_amounts=1)  # and their rain is left as it is
 generator=(diffusion.objective=crps diffusion.crps_increments=1 diffusion.crps_amounts=1
   train.learning_rate=5e-4)
 jaxrain() { python -m "jaxrain.$1" "${@:2}"; }
@@ -25,11 +26,20 @@ jaxrain train "${alike[@]}" "${generator[@]}" train.start_from=runs/denoiser_ali
 jaxrain train "${alike[@]}" "${generator[@]}" diffusion.prediction=x0 \
   train.start_from=runs/regression_l2 train.steps=4500 train.run=runs/generator_regression
 
-# All days alike, as the config has it.
+# All days alike.
+jaxrain train "${days[@]}" train.run=runs/denoiser_days
+jaxrain train "${days[@]}" "${generator[@]}" train.start_from=runs/denoiser_days train.steps=5000 \
+  train.run=runs/generator_days
+jaxrain train "${days[@]}" "${generator[@]}" train.start_from=runs/generator_days train.steps=5000 \
+  train.run=runs/generator_days_longer
+
+# Rain of other contrasts too, as the config has it.
 jaxrain train "${config[@]}" train.run=runs/denoiser
 jaxrain train "${config[@]}" "${generator[@]}" train.start_from=runs/denoiser train.steps=5000 \
   train.run=runs/generator
-jaxrain train "${config[@]}" "${generator[@]}" train.start_from=runs/generator train.steps=5000 \
+jaxrain train "${config[@]}" "${generator[@]}" train.start_from=runs/denoiser train.steps=4000 \
+  train.seed=1 train.run=runs/generator_apart
+jaxrain train "${config[@]}" "${generator[@]}" train.start_from=runs/generator train.steps=3600 \
   train.run=runs/generator_longer
 
 beside=()
@@ -42,11 +52,20 @@ draw denoiser_alike denoiser_alike --steps 8
 draw generator_alike generator_alike
 draw generator_regression generator_regression
 draw guessed_alike denoiser_alike --steps 6 --first-guess runs/generator_alike --sigma-max 4
+draw denoiser_days denoiser_days --steps 8
+draw generator_days generator_days
+draw guessed_days denoiser_days --steps 6 --first-guess runs/generator_days --sigma-max 4
+draw generator_days_longer generator_days_longer
+draw guessed_days_longer denoiser_days --steps 6 --first-guess runs/generator_days_longer --sigma-max 4
+
 draw denoiser denoiser --steps 8
-draw generator generator
-draw guessed denoiser --steps 6 --first-guess runs/generator --sigma-max 4
+draw generator generator --consistency off
+draw generator_apart generator_apart --consistency off --seed 1
+jaxrain pool runs/generator.nc runs/generator_apart.nc --output runs/generators.nc
+beside+=(generators=runs/generators.nc)
 draw generator_longer generator_longer
 draw generator_longer_off generator_longer --consistency off
+draw generator_longer_turned generator_longer --consistency off --turn true
 draw guessed_longer denoiser --steps 6 --first-guess runs/generator_longer --sigma-max 4
 jaxrain verify runs/guessed_longer.nc --report runs/radar_skill \
   --beside regression_l2=runs/regression_l2.nc regression_l1=runs/regression_l1.nc "${beside[@]}"
