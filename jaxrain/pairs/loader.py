@@ -117,7 +117,7 @@ class _Plan:
         if np.isnan(fine).mean() > self.config.max_missing:
             y, x = counted
             fine = area.fine(hour)[y : y + patch, x : x + patch]
-        cells, weights_y, weights_x = local_cells(
+        cells, weights_y, weights_x = _local_cells(
             self.matrices[area_index], (y, x), (patch, patch), self.width
         )
         coarse = area.coarse(hour)
@@ -128,7 +128,7 @@ class _Plan:
         else:
             fine = np.array(fine)  # away from the map: a batch is plain memory
             coarse = coarse[:, cells[0], cells[1]]
-        coarse = padded(coarse, self.width)
+        coarse = _padded(coarse, self.width)
         known = {"fine": fine, "coarse": coarse, "weights_y": weights_y, "weights_x": weights_x}
         known |= self._beside(area, hour, (y, x))
         if self.config.augment:
@@ -193,43 +193,27 @@ def _places(area: Area, hour: int, patch: int, max_missing: float) -> Places:
     return places(area.cover(hour), area.fine_grid.shape, patch, max_missing)
 
 
-Cells = tuple[slice, slice]
-
-
-def coarse_cells(
-    coarse: np.ndarray,
-    matrices: Matrices,
-    place: tuple[int, int],
-    size: tuple[int, int],
-    width: tuple[int, int],
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _local_cells(
+    matrices: Matrices, place: tuple[int, int], size: tuple[int, int], width: tuple[int, int]
+) -> tuple[tuple[slice, slice], np.ndarray, np.ndarray]:
     """The coarse cells that a stretch of fine points needs, and the weights on them.
 
     Args:
-      coarse: predictors of an hour, [C, h, w].
       matrices: of the area, I interpolations.
       place: first fine row and column.
       size: fine rows P and columns Q.
-      width: cells to take, (kh, kw); beyond the grid they are 0 with weight 0.
+      width: cells to take, (kh, kw); those beyond the grid have weight 0.
 
     Returns:
-      (cells [C, kh, kw], weights_y [I, P, kh], weights_x [I, Q, kw]), float32.
+      (their rows and columns, weights_y [I, P, kh], weights_x [I, Q, kw]), float32.
     """
-    (rows, columns), weights_y, weights_x = local_cells(matrices, place, size, width)
-    return padded(coarse[:, rows, columns], width), weights_y, weights_x
-
-
-def local_cells(
-    matrices: Matrices, place: tuple[int, int], size: tuple[int, int], width: tuple[int, int]
-) -> tuple[Cells, np.ndarray, np.ndarray]:
-    """As `coarse_cells`, but which cells: (rows and columns, weights_y, weights_x)."""
     first_y, weights_y = _shared(matrices.y, place[0], size[0], width[0])
     first_x, weights_x = _shared(matrices.x, place[1], size[1], width[1])
     cells = slice(first_y, first_y + width[0]), slice(first_x, first_x + width[1])
     return cells, weights_y, weights_x
 
 
-def padded(cells: np.ndarray, width: tuple[int, int]) -> np.ndarray:
+def _padded(cells: np.ndarray, width: tuple[int, int]) -> np.ndarray:
     """Cells [C, <= kh, <= kw] with zeros after them, [C, kh, kw]."""
     padding = [(0, 0)] + [(0, k - n) for k, n in zip(width, cells.shape[1:], strict=True)]
     return np.pad(cells, padding)
