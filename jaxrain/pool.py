@@ -122,6 +122,10 @@ def write_pooled(
     if zarr:
         check_replaceable(output)
     folder = open_parts(output, _fingerprint(forecasts), discard=overwrite)
+
+    def read_product(number: int, layer: int, hour: int) -> "NDArray[np.float32]":
+        return load_part(folder, Part(number, hour, "products"))[layer]
+
     contents = {}
     for number, case in enumerate(forecasts[0].cases):
         cases = [forecast.cases[number] for forecast in forecasts]
@@ -137,8 +141,7 @@ def write_pooled(
             )
             for each in mapped:
                 remove_part(folder, each)
-        of_hour = partial(lambda hours, hour: load_part(folder, hours[hour]), hours)
-        contents[case.name] = _pooled(cases, members, products, of_hour)
+        contents[case.name] = _pooled(cases, members, products, partial(read_product, number))
     write = write_zarr if zarr else write_netcdf
     write(
         contents if len(contents) > 1 else next(iter(contents.values())),
@@ -153,7 +156,7 @@ def _pooled(
     cases: "Sequence[Case]",
     members: Sequence[Source],
     products: "Products",
-    of_hour: "Callable[[int], NDArray[np.float32]]",
+    load_product: "Callable[[int, int], NDArray[np.float32]]",
 ) -> "xr.Dataset":
     """The dataset of one case, its fields read only when they are asked for."""
     import numpy as np
@@ -172,13 +175,13 @@ def _pooled(
     }
     coordinates: dict[str, Any] = {"member": np.arange(len(members), dtype=np.int32)}
     if products.layers:
-        layers = by_field((products.layers, hours, *shape), lambda layer, h: of_hour(h)[layer])
+        layers = by_field((products.layers, hours, *shape), load_product)
         told, named = product_variables(products, layers, (y, x))
         variables |= told
         coordinates |= named
     for name in ("coarse_precipitation", "regression_precipitation"):
         if _agree(cases, name):
-            field = by_field((hours, *shape), partial(lambda name, h: _hour(first, name, h), name))
+            field = by_field((hours, *shape), partial(_hour, first, name))
             variables[name] = (("time", y, x), field, first[name].attrs)
     axes = {name: axis for name, axis in first.coords.items() if {*axis.dims} <= {"time", y, x}}
     # Of a file without groups the other attributes are of the whole file.

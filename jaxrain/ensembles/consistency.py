@@ -7,6 +7,7 @@ cell what it lacks, the rest is laid evenly over it: a single wet point is not b
 So rain is never negative, and a cell that is dry in the coarse rain is dry.
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -87,6 +88,7 @@ class Axis:
         member, chosen = whole_cells(coarse, fine)
         return cls(chosen, member, bilinear_matrix(coarse, fine)[:, chosen])
 
+    @functools.cached_property
     def near(self) -> list[NDArray[np.float64]]:
         """Weights of the cell before, its own and the one after on each cell's points: 3 x [m, n].
 
@@ -156,8 +158,8 @@ def _smooth_factor(
     weight = y.bilinear @ counts @ x.bilinear.T
     weighed = np.divide(rain, weight, out=np.zeros_like(rain), where=weight > 0)
     size = np.outer(y.member.sum(0), x.member.sum(0))
-    rows = [near.T @ weighed for near in y.near()]
-    parts = [[row @ near / size for near in x.near()] for row in rows]
+    rows = [near.T @ weighed for near in y.near]
+    parts = [[row @ near / size for near in x.near] for row in rows]
     height, width = goal.shape
     factors = counts
     for _ in range(_ITERATIONS):
