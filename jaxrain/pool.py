@@ -298,6 +298,9 @@ def _attributes(forecasts: "Sequence[Forecast]") -> dict[str, Any]:
         for name, value in first.items()
         if all(str(other.get(name)) == str(value) for other in others)
     }
+    stores = [str(forecast.attributes.get("jaxrain_store", "")) for forecast in forecasts]
+    if all(stores):  # of the same hours and points, so any that is here knows the truth
+        found["jaxrain_store"] = next((path for path in stores if Path(path).is_dir()), stores[0])
     for name in (f"jaxrain_{name}" for name in _TOLD):
         values = [str(forecast.attributes.get(name, "none")) for forecast in forecasts]
         if len({*values}) > 1:

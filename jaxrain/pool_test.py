@@ -164,6 +164,17 @@ def test_coarse_rain_that_differs_is_left_out(two, tmp_path):
     assert "coarse_precipitation" not in read(output)
 
 
+def test_of_members_drawn_on_two_machines_the_store_that_is_here_is_kept(two, tmp_path):
+    away = ensemble(tmp_path / "away.nc", 2, 3, jaxrain_store="elsewhere/store")
+    output = tmp_path / "all.nc"
+    assert pool.main([str(away), str(two[0]), "--output", str(output)]) == 0
+    assert read(output).attrs["jaxrain_store"] == read(two[0]).attrs["jaxrain_store"]
+    assert verify.main([str(output), "--report", str(tmp_path / "report")]) == 0
+    unknown = ensemble(tmp_path / "unknown.nc", 2, 4, jaxrain_store="")
+    assert pool.main([str(unknown), str(two[0]), "--output", str(output), "--overwrite"]) == 0
+    assert "jaxrain_store" not in read(output).attrs
+
+
 def test_shared_noise_is_warned_of(tmp_path, capsys):
     example(tmp_path)
     files = [ensemble(tmp_path / f"{s}.nc", 1, s, jaxrain_seed="0") for s in (1, 2)]

@@ -9,6 +9,7 @@ import contextlib
 import functools
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from jaxrain.allocator import keep_freed_memory
@@ -16,8 +17,6 @@ from jaxrain.command import add_config_arguments, run_command
 from jaxrain.errors import InputError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from jaxrain.config import Config
     from jaxrain.pairs.revival import Batch
     from jaxrain.pairs.store import Store
@@ -45,6 +44,8 @@ def _run(arguments: argparse.Namespace) -> int:
     from jaxrain.training.stopping import Stopped, listen
 
     config = load_config(arguments.config, arguments.overrides)
+    if not (Path(config.train.run) / "config.yaml").is_file():  # one that is there stays trainable
+        _check_heeded(config)
     with listen() as stop:
         try:
             join_hosts()
@@ -70,8 +71,6 @@ def train(config: "Config", stop: "Stop | None" = None) -> None:
         devices, or the loss became NaN or exploded.
       Stopped: `stop` was asked, and all that was done is saved.
     """
-    from pathlib import Path
-
     import jax
 
     from jaxrain.beginnings import weights_to_start_from
@@ -199,7 +198,7 @@ def _say(line: str, where: TextIO | None = None) -> None:
         print(line, file=where, flush=True)
 
 
-def _newest(run: "Path") -> tuple[int, dict[str, Any] | None, bool]:
+def _newest(run: Path) -> tuple[int, dict[str, Any] | None, bool]:
     """Of the newest whole checkpoint: its step, what it keeps of the loader, whether it is logged.
 
     Without a checkpoint (0, None, False); the step is 0 too where weights came from elsewhere.
@@ -215,7 +214,7 @@ def _newest(run: "Path") -> tuple[int, dict[str, Any] | None, bool]:
     return done, kept, done in (read_progress(kept).logged, last_step(run))
 
 
-def _keep(run: "Path", config: "Config", store: "Store") -> None:
+def _keep(run: Path, config: "Config", store: "Store") -> None:
     """What sampling needs beside the weights: it needs no store."""
     from jaxrain.config import save_config
     from jaxrain.pairs.store import save_grids, save_json
@@ -242,7 +241,22 @@ def _open_store(config: "Config") -> "Store":
     return open_store(config.data.store, config.data)
 
 
-def _check_run(run: "Path", config: "Config", store: "Store") -> None:
+def _check_heeded(config: "Config") -> None:
+    """Refuses what the objective has no use for and no config gives by default.
+
+    Raises:
+      InputError: a weight of the members' score is set where no members are scored.
+    """
+    process = config.diffusion
+    for name in ("crps_increments", "crps_amounts"):
+        if process.objective != "crps" and (weight := getattr(process, name)):
+            raise InputError(
+                f"diffusion.{name}={weight:g}: objective={process.objective} scores no members; "
+                "set diffusion.objective=crps, or leave it out"
+            )
+
+
+def _check_run(run: Path, config: "Config", store: "Store") -> None:
     """Refuses to go on with a run of another network, process, data or statistics.
 
     Raises:

@@ -75,9 +75,16 @@ def test_what_a_user_can_mend_is_one_line(trained, config_file, capsys, word, sa
     assert sorted(path.stat().st_mtime_ns for path in trained.rglob("*")) == before
 
 
-def test_nothing_is_left_where_nothing_was_begun(config_file, tmp_path, capsys):
-    assert run(config_file, f"train.run={tmp_path / 'run'}", "data.patch=64") == 2
-    assert "data.patch=64" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [
+        ("data.patch=64", "data.patch=64"),
+        ("diffusion.crps_amounts=1", "objective=denoising scores no members"),
+    ],
+)
+def test_nothing_is_left_where_nothing_was_begun(config_file, tmp_path, capsys, word, says):
+    assert run(config_file, f"train.run={tmp_path / 'run'}", word) == 2
+    assert says in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 
