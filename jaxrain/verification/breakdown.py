@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jaxrain.verification import metrics
 from jaxrain.verification.points import DRY_MM, THRESHOLDS_MM, Sums
 
 if TYPE_CHECKING:
@@ -22,11 +23,12 @@ KINDS = {
 WET_SHARE = 0.1
 """Share of wet points from which on a field counts as wet."""
 
+OF_A_PART = ("spread_skill", "p99.9_ratio", "spectrum_max_db", "effective_resolution_km")
+"""Scores that don't add up: of each part on its own, for one of them can make the whole's."""
+
 # Times are told apart by the finest of these that leaves a table that can be read.
 _TIME_UNITS = ("m", "D", "M")
 _MOST_TIMES = 120
-
-_KEYS = ("points", "crps", "error", "observed", "member_yes")
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Part:
       crps_mm: by system.
       mean_mm: mean rain, by system and `truth`.
       wet: share of wet points, by system (over its members) and `truth`.
+      scores: those of OF_A_PART by system; None where the part says nothing of one.
     """
 
     kind: str
@@ -52,24 +55,31 @@ class Part:
     crps_mm: dict[str, float]
     mean_mm: dict[str, float]
     wet: dict[str, float]
+    scores: dict[str, dict[str, float | None]]
 
 
-def breakdown(fields: "Sequence[Field]", cases: Sequence[str], sums: dict[str, Sums]) -> list[Part]:
+def breakdown(
+    fields: "Sequence[Field]",
+    cases: Sequence[str],
+    sums: dict[str, Sums],
+    wavelengths_km: np.ndarray,
+) -> list[Part]:
     """All fields told apart in each way of KINDS that finds more than one part.
 
-    The parts' scores, weighted with their points, add up to the whole's.
+    The parts' CRPS and means, weighted with their points, add up to the whole's.
 
     Args:
       fields: F hours of cases.
       cases: names of the cases.
       sums: by system, see `metrics.hour_sums`, each of shape [F, ...].
+      wavelengths_km: of the spectra, [K].
     """
     parts: list[Part] = []
     for kind, names in _labels(fields, cases, sums):
         labels, of = np.unique(names, return_inverse=True)
         if len(labels) > 1:
             parts += [
-                _part(kind, str(label), np.flatnonzero(of == number), fields, sums)
+                _part(kind, str(label), np.flatnonzero(of == number), fields, sums, wavelengths_km)
                 for number, label in enumerate(labels)
             ]
     return parts
@@ -105,10 +115,16 @@ def _times(times: np.ndarray) -> np.ndarray:
 
 
 def _part(
-    kind: str, name: str, chosen: np.ndarray, fields: "Sequence[Field]", sums: dict[str, Sums]
+    kind: str,
+    name: str,
+    chosen: np.ndarray,
+    fields: "Sequence[Field]",
+    sums: dict[str, Sums],
+    wavelengths_km: np.ndarray,
 ) -> Part:
     totals = {
-        system: {key: each[key][chosen].sum(0) for key in _KEYS} for system, each in sums.items()
+        system: {key: values[chosen].sum(0) for key, values in each.items()}
+        for system, each in sums.items()
     }
     first = next(iter(totals.values()))
     points = float(first["points"])
@@ -126,4 +142,10 @@ def _part(
         | {system: rain + float(total["error"] / points) for system, total in totals.items()},
         wet={"truth": float(first["observed"][wet] / points)}
         | {s: float(total["member_yes"][wet] / points) for s, total in totals.items()},
+        scores={system: _scores(total, wavelengths_km) for system, total in totals.items()},
     )
+
+
+def _scores(sums: Sums, wavelengths_km: np.ndarray) -> dict[str, float | None]:
+    found = metrics.scores(sums, wavelengths_km)
+    return {name: float(found[name]) if np.isfinite(found[name]) else None for name in OF_A_PART}

@@ -1,9 +1,11 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
 from jaxrain.verification.baselines import baselines
 from jaxrain.verification.bias_maps import BiasMap, cases_to_map
-from jaxrain.verification.breakdown import KINDS, parts_of
+from jaxrain.verification.breakdown import KINDS, OF_A_PART, parts_of
 from jaxrain.verification.forecast import open_forecast
 from jaxrain.verification.forecast_test import HOURS, example, stored_rain
 from jaxrain.verification.scoring import MODEL, verify
@@ -32,6 +34,24 @@ def test_parts_weighted_with_their_points_add_up_to_the_whole(found, kind):
             weights=[part.points for part in parts],
         )
         assert bias == pytest.approx(scores["bias_mm"]["value"])
+
+
+def test_what_does_not_add_up_is_each_parts_own(found, tmp_path):
+    with open_forecast(example(tmp_path, windows=True)) as forecast:
+        store = store_of(forecast)
+        for number, part in enumerate(parts_of(found.parts, "area")):
+            alone = dataclasses.replace(forecast, cases=forecast.cases[number : number + 1])
+            there = verify(alone, truth_from_store(alone, store), baselines(alone, store))
+            assert {*part.scores} == {*found.systems}
+            for system, scores in part.scores.items():
+                assert [*scores] == [*OF_A_PART]
+                for name, value in scores.items():
+                    expected = there.systems[system][name]["value"]
+                    # Points of cases at different latitudes resolve waves a little differently.
+                    rel = 0.01 if name in ("spectrum_max_db", "effective_resolution_km") else 1e-6
+                    assert value == (expected and pytest.approx(expected, rel=rel))
+    assert parts_of(found.parts, "area")[0].scores[MODEL]["spread_skill"] > 0
+    assert parts_of(found.parts, "area")[0].scores["bilinear"]["spread_skill"] is None
 
 
 def test_parts_are_named_for_what_they_hold(found):

@@ -236,8 +236,9 @@ def _parts(found: Verification, pictures: Pictures) -> str:
     return section(
         "Where and when",
         "Mean error of the ensemble's mean at every point, in the cases with the most hours: "
-        "purple is too wet, orange too dry. The parts' scores, weighted with their points, add up "
-        "to the whole's.",
+        "purple is too wet, orange too dry. The parts' CRPS and means, weighted with their points, "
+        "add up to the whole's; spread, spectrum and high quantiles don't, and one wet part can "
+        "make the whole's.",
         figure(pictures.bias, "Maps of bias", "hours of each map in its title") + day + folded,
     )
 

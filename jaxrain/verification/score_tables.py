@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from jaxrain.pages.document import counted, grouped
-from jaxrain.verification.breakdown import KINDS, parts_of
+from jaxrain.verification.breakdown import KINDS, OF_A_PART, parts_of
 from jaxrain.verification.fractions import WINDOWS_KM
 from jaxrain.verification.gauge_scores import GAUGE_MEANINGS, THRESHOLDS_MM, GaugeScores
 from jaxrain.verification.metrics import (
@@ -77,7 +77,10 @@ def by_window(found: Verification) -> Table:
 
 
 def by_part(found: Verification, kind: str) -> Table | None:
-    """CRPS, mean rain and wet share of the parts of one kind; None where there is but one."""
+    """CRPS, what the members are like, mean rain and wet share of the parts of one kind.
+
+    None where there is but one part.
+    """
     parts = parts_of(found.parts, kind)
     if not parts:
         return None
@@ -93,6 +96,7 @@ def by_part(found: Verification, kind: str) -> Table | None:
                 1 - part.crps_mm[MODEL] / part.crps_mm[found.reference]
                 if part.crps_mm[found.reference] > 0
                 else None,
+                *(part.scores[MODEL][name] for name in OF_A_PART),
                 *(part.mean_mm[system] for system in ("truth", *systems)),
                 *(part.wet[system] for system in ("truth", *systems)),
             ],
@@ -101,7 +105,8 @@ def by_part(found: Verification, kind: str) -> Table | None:
         for part in parts
     ]
     columns = ["hours", "fields", "points", *(f"CRPS {system} [mm]" for system in systems)]
-    columns += ["crpss", *(f"mean {system} [mm]" for system in ("truth", *systems))]
+    columns += ["crpss", *OF_A_PART]
+    columns += [*(f"mean {system} [mm]" for system in ("truth", *systems))]
     columns += [f"wet share {system}" for system in ("truth", *systems)]
     name = f"by_{kind.replace(' ', '_')}"
     return Table(name, basis(found), found.hours, KINDS[kind], columns, [("", rows)])

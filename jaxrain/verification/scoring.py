@@ -144,7 +144,7 @@ def verify(
         name: {key: np.stack([sums[key] for sums in all_sums]) for key in all_sums[0]}
         for name, all_sums in per_field.items()
     }
-    parts = breakdown(fields, [case.name for case in forecast.cases], stacked)
+    parts = breakdown(fields, [case.name for case in forecast.cases], stacked, waves)
     return _conclude(fields, unforecast, stacked, against, waves, parts, list(maps.values()))
 
 
