@@ -45,15 +45,14 @@ def calibrate(downscaler: Downscaler, cases: Sequence[Case], members: int) -> Ca
 
     Returns:
       The calibration; its report has `before`, `after` (on what it was fitted to) and, of two or
-      more windows, `held_out`, each as `scores` gives them. A network that predicts eps, or
-      that draws members in one step or from a first guess, says nothing of the mean at the chain's
-      begin: its spread is left, and inflation is 1.
+      more windows, `held_out`, each as `scores` gives them. A network that predicts eps says
+      nothing of the mean where its chain begins, if that is no first guess: its spread is left,
+      and inflation is 1.
     """
     config = downscaler.config.sample
     scaling = Scaling.from_manifest(downscaler.manifest, downscaler.config.data)
     process = downscaler.config.diffusion
-    inflate = process.prediction != "eps" and process.objective == "denoising"
-    inflate = inflate and config.first_guess is None
+    inflate = process.prediction != "eps" or config.first_guess is not None
     chain = downscaler.chain(config, centred=inflate)
     drawn = [_draw(chain, downscaler.weights, case, members) for case in cases]
     numbers = list(range(len(cases)))

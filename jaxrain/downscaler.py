@@ -139,12 +139,6 @@ class Downscaler:
           InputError: the sampler does not fit the schedule.
         """
         calibration = self.calibration if config.calibrate else None
-        if calibration and calibration.inflation != 1.0 and config.first_guess is not None:
-            raise InputError(
-                f"the calibration of {self.run} moves members from a centre that a chain from a "
-                "first guess does not have: set sample.calibrate=false, or fit it to such members "
-                "(tune --calibrate --first-guess RUN2)"
-            )
         return make_downscale(
             *self._parts(config, mesh), calibration=calibration, **self.beside.functions()
         )

@@ -211,14 +211,17 @@ def test_validation_and_calibration_begin_from_the_first_guess_too(regression, c
     assert "validation_crps_mm" in (folder / "metrics.jsonl").read_text()
     assert tune.main([str(folder), "--calibrate", "--cases", "1", "--members", "2"]) == 0
     found = json.loads((folder / "calibration.json").read_text())
-    assert found["inflation"] == 1.0
+    assert found["inflation"] != 1.0
     guess = load(regression).checkpoint
     assert found["settings"]["first_guess"] == guess
     again = load(folder)
     assert again.calibration.differs(again.config.sample, guess) is None
-    object.__setattr__(again.calibration, "inflation", 1.5)
-    with pytest.raises(InputError, match="a chain from a first guess does not have"):
-        again.program(again.config.sample)
+    output = regression.parent / "guessing.nc"
+    words = [str(folder), "--output", str(output), "--split", "validation"]
+    assert sample.main(words) == 0
+    with xr.open_dataset(output) as rain:
+        assert rain.attrs["jaxrain_calibration"] == again.calibration.told()
+        assert float(rain["precipitation"].min()) >= 0
 
 
 @pytest.mark.slow
@@ -295,7 +298,10 @@ def test_a_generator_of_one_step_starts_from_a_denoiser_and_draws_members(config
 
     words = [str(generator), "--calibrate", "--cases", "1", "--members", "2"]
     assert tune.main(words) == 0
-    assert load(generator).calibration.inflation == 1  # one draw from noise is no centre
+    assert load(generator).calibration.inflation != 1
+    assert sample.main([*words[:1], "--output", str(out), "--split", "test", "--overwrite"]) == 0
+    with xr.open_dataset(out) as rain:
+        assert not np.array_equal(rain["precipitation"], members)
 
 
 def test_weights_to_start_from_are_of_the_same_network(config_file, both, tmp_path, capsys):

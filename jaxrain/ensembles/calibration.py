@@ -3,7 +3,8 @@
 Both are functions of one point of one member: x0 moves away from, or towards, a centre that all
 members of an hour share, then rain goes through a rising map with 0 to 0. So any one member can
 still be made alone, and tiles join as before. The centre is the network's own mean of what can be,
-E[x0 | predictors]: its estimate where the chain begins, from noise that belongs to no member.
+E[x0 | predictors], from noise that belongs to no member: its estimate where the chain begins, or
+the mean of some draws of a network, or of a first guess, that draws in one step.
 """
 
 import hashlib

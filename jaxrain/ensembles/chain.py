@@ -39,6 +39,9 @@ from jaxrain.pairs.scaling import Scaling, target_bounds
 # (condition [B, t, t, C], x [B, t, t, 1]) -> x0_hat [B, t, t, 1]
 OfTiles = Callable[[jax.Array, jax.Array], jax.Array]
 
+CENTRE_DRAWS = 8
+"""Of a network that draws in one step: the centre is the mean of so many, which no member is."""
+
 _OF_GUESS = -1  # which draw of white noise a first guess takes; a chain's own count from 0
 
 
@@ -111,7 +114,8 @@ def make_chain(
 
     Args:
       finish: makes arrays [n, ...] of a `Drawn`, inside the compiled program.
-      centred: whether finish needs the centre: one evaluation of the network more.
+      centred: whether finish needs the centre: one evaluation of the network more, or
+        CENTRE_DRAWS of one that draws in one step, which a first guess is.
 
     Other arguments, Raises: as `make_downscale`.
     """
@@ -207,18 +211,20 @@ def make_chain(
             field = white_noise(*named) if shifts is None else lasting_noise(*named, last, shifts)
             return field[..., None]
 
+        def guess_tiles(
+            side: jax.Array, x: jax.Array, s: jax.Array, item: jax.Array, corner: jax.Array
+        ) -> jax.Array:
+            assert guess is not None
+            tiles = predictors.tiles(item, corner, tile)
+            return seen(lambda c, x: guess(parameters, c, x), tiles, x, side[item])
+
+        def guess_from(side: jax.Array, noise: jax.Array) -> jax.Array:
+            guessed = fuse(partial(guess_tiles, side), lattice, count, config.batch, axis)
+            return clipped(guessed(noise, 0.0), target_bounds(scaling))
+
         begun = None
         if guess is not None:
-
-            def guess_tiles(
-                x: jax.Array, s: jax.Array, item: jax.Array, corner: jax.Array
-            ) -> jax.Array:
-                tiles = predictors.tiles(item, corner, tile)
-                return seen(lambda c, x: guess(parameters, c, x), tiles, x, sides[item])
-
-            guessed = fuse(guess_tiles, lattice, count, config.batch, axis)
-            begun = clipped(guessed(white(_OF_GUESS, members), 0.0), target_bounds(scaling))
-            begun = begun - expected
+            begun = guess_from(sides, white(_OF_GUESS, members)) - expected
 
         def noise(k: ArrayLike) -> jax.Array:
             fresh = white(k, members) * jnp.where(jnp.asarray(k) == 0, 1.0, config.noise_scale)
@@ -232,9 +238,19 @@ def make_chain(
         x0 = expected + sampler(denoise, noise)
         centre = None
         if centred:
-            nobody = jnp.full_like(members, -1)
-            found = denoise_from(jnp.zeros_like(sides))(white(0, nobody), begin)
-            centre = expected + clipped(found, clip)
+            nobody, unturned = jnp.full_like(members, -1), jnp.zeros_like(sides)
+            if guess is None and diffusion.objective == "denoising":
+                found = denoise_from(unturned)(white(0, nobody), begin)
+                centre = expected + clipped(found, clip)
+            else:  # one draw from noise is no mean of what can be
+
+                def add(k: jax.Array, total: jax.Array) -> jax.Array:
+                    if guess is not None:
+                        return total + guess_from(unturned, white(k, nobody))
+                    return total + clipped(denoise_from(unturned)(white(k, nobody), begin), clip)
+
+                found = jax.lax.fori_loop(0, CENTRE_DRAWS, add, blank) / CENTRE_DRAWS
+                centre = found if guess is not None else expected + found
 
         def inside(field: jax.Array) -> jax.Array:
             height, width = lattice.shape

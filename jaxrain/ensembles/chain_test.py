@@ -9,7 +9,7 @@ from jaxrain.diffusion.process import DiffusionConfig
 from jaxrain.diffusion.samplers import SAMPLERS
 from jaxrain.ensembles.calibration import Calibration, rain_of
 from jaxrain.ensembles.canvas import items_at_once, make_canvas
-from jaxrain.ensembles.chain import make_chain, make_downscale
+from jaxrain.ensembles.chain import CENTRE_DRAWS, make_chain, make_downscale
 from jaxrain.ensembles.settings import SampleConfig
 from jaxrain.ensembles.turning import turned_back
 from jaxrain.errors import InputError
@@ -279,6 +279,33 @@ def test_calibrated_members_move_from_a_centre_that_all_share_and_each_can_be_ma
     whole = rain_of(drawn, SCALING, 2.0, quantiles)
     np.testing.assert_allclose(alone[0], whole[2], rtol=1e-4, atol=1e-5)
     assert float(np.abs(whole - rain_of(drawn, SCALING)).max()) > 1
+
+
+@pytest.mark.parametrize("as_guess", [False, True])
+def test_of_what_draws_in_one_step_the_centre_is_the_mean_of_some_draws(as_guess):
+    """Truth is normal with mean 0.2 and standard deviation 0.3 at every point."""
+
+    def guess(parameters, condition, noise):
+        return 0.2 + 0.3 * noise
+
+    def generator(parameters, x, s):
+        return guess(parameters, x[..., :-1], x[..., -1:])
+
+    one_step = DiffusionConfig(objective="crps", prediction="x0", steps=100)
+    network, process = (gaussian, PROCESS) if as_guess else (generator, one_step)
+    config = SampleConfig(steps=4, batch=4, **(GUESSED if as_guess else {}))
+    shared = {"finish": lambda drawn: drawn, "centred": True}
+    chain = make_chain(
+        network, SCALING, process, config, guess=guess if as_guess else None, **shared
+    )
+    arguments = (0, canvas(), coarse_fields(1).repeat(3, 0))
+    drawn = chain(*arguments, [0, 1, 7], [MINUTES, MINUTES, MINUTES + 60])
+    np.testing.assert_array_equal(drawn.centre[0], drawn.centre[1])
+    assert np.abs(drawn.centre[0] - drawn.centre[2]).max() > 0.1  # of another hour
+    np.testing.assert_allclose(np.mean(drawn.centre), 0.2, atol=0.01)
+    np.testing.assert_allclose(np.std(drawn.centre), 0.3 / CENTRE_DRAWS**0.5, rtol=0.05)
+    for member in drawn.x0:  # which none of the draws is
+        assert abs(np.corrcoef(member.ravel(), drawn.centre[0].ravel())[0, 1]) < 0.05
 
 
 def keeps(parameters, x, s):
