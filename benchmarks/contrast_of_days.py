@@ -1,0 +1,66 @@
+"""How much rain varies inside coarse cells, from one training day to the next.
+
+    python benchmarks/contrast_of_days.py STORE [--side 25]
+
+Contrast of a cell is the standard deviation of its points over their mean. It falls with the mean,
+so days are compared at the same one: of each day the mean of ln(contrast), less the slope in
+ln(mean) that days have on average, over cells of 0.3 mm or more. Beside it stands what
+`data.augment_contrast` does to the same cells, which says how large that must be to cover a day
+as far from these as they are from one another.
+"""
+
+import argparse
+
+import numpy as np
+
+from jaxrain.grids.regrid import block_mean
+from jaxrain.pairs.contrast import bent
+from jaxrain.pairs.store import open_store
+
+LEAST_MM = 0.3
+POWERS = (0.5, 1 / 1.4, 1.4, 2.0)
+
+
+def cells(rain: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """ln(mean) and ln(contrast) of an hour's whole cells [mm], each [n]."""
+    height, width = (length // side * side for length in rain.shape)
+    rain = rain[:height, :width].astype(np.float64)
+    mean = block_mean(rain, side, min_valid=1)
+    variance = block_mean(np.square(rain), side, min_valid=1) - np.square(mean)
+    wet = (mean >= LEAST_MM) & (variance > 0)
+    return np.log(mean[wet]), np.log(np.sqrt(variance[wet]) / mean[wet])
+
+
+def main() -> None:
+    """Prints a line a day, the standard deviation between days, and what powers do."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("store", metavar="STORE", help="folder that prepare made")
+    parser.add_argument("--side", type=int, default=25, help="of a coarse cell, points")
+    arguments = parser.parse_args()
+    days: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
+    moved: dict[float, list[np.ndarray]] = {power: [] for power in POWERS}
+    for area in open_store(arguments.store).areas:
+        for hour in area.indices("train"):
+            rain = np.asarray(area.fine(hour))
+            day = str((area.hours[hour] - np.timedelta64(1, "s")).astype("datetime64[D]"))
+            here = cells(rain, arguments.side)
+            days.setdefault(f"{area.name} {day}", []).append(here)
+            for power, shifts in moved.items():
+                shifts.append(cells(bent(rain, power), arguments.side)[1].mean() - here[1].mean())
+    joined = {
+        day: [np.concatenate(of) for of in zip(*hours, strict=True)] for day, hours in days.items()
+    }
+    slope = np.mean([np.polyfit(*each, 1)[0] for each in joined.values()])
+    heights = {day: float(np.mean(y - slope * x)) for day, (x, y) in joined.items()}
+    middle = np.mean(list(heights.values()))
+    print("| day | cells | contrast, of the days' mean |\n| --- | --- | --- |")
+    for day, height in heights.items():
+        print(f"| {day} | {len(joined[day][0])} | {np.exp(height - middle):.2f} |")
+    spread = np.std(list(heights.values()), ddof=1)
+    print(f"between days ln(contrast) has a standard deviation of {spread:.2f}")
+    for power, shifts in moved.items():
+        print(f"rain to the power {power:.3g}: contrast times {np.exp(np.mean(shifts)):.2f}")
+
+
+if __name__ == "__main__":
+    main()
