@@ -92,11 +92,11 @@ def by_part(found: Verification, kind: str) -> Table | None:
                 part.hours,
                 part.fields,
                 part.points,
-                *(part.crps_mm[system] for system in systems),
                 1 - part.crps_mm[MODEL] / part.crps_mm[found.reference]
                 if part.crps_mm[found.reference] > 0
                 else None,
                 *(part.scores[MODEL][name] for name in OF_A_PART),
+                *(part.crps_mm[system] for system in systems),
                 *(part.mean_mm[system] for system in ("truth", *systems)),
                 *(part.wet[system] for system in ("truth", *systems)),
             ],
@@ -104,9 +104,9 @@ def by_part(found: Verification, kind: str) -> Table | None:
         )
         for part in parts
     ]
-    columns = ["hours", "fields", "points", *(f"CRPS {system} [mm]" for system in systems)]
-    columns += ["crpss", *OF_A_PART]
-    columns += [*(f"mean {system} [mm]" for system in ("truth", *systems))]
+    columns = ["hours", "fields", "points", "crpss", *OF_A_PART]
+    columns += [f"CRPS {system} [mm]" for system in systems]
+    columns += [f"mean {system} [mm]" for system in ("truth", *systems)]
     columns += [f"wet share {system}" for system in ("truth", *systems)]
     name = f"by_{kind.replace(' ', '_')}"
     return Table(name, basis(found), found.hours, KINDS[kind], columns, [("", rows)])
