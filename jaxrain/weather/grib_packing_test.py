@@ -88,7 +88,9 @@ def test_field_comes_back_within_its_packing(
     np.testing.assert_array_equal(np.isnan(upright), np.isnan(field))
     error = np.nanmax(np.abs(upright - field))
     known = int(np.isfinite(field).sum())
-    assert error <= _precision(content, packing, known) + 1e-6 * np.nanmax(np.abs(field))
+    # The first edition's reference is an IBM float, whose last bit may be 2^-20 of it.
+    relative = 2 * 2.0**-20 if edition == 1 else 1e-6
+    assert error <= _precision(content, packing, known) + relative * np.nanmax(np.abs(field))
     np.testing.assert_allclose(np.sort(header.longitude), west + np.arange(columns), atol=1e-5)
     np.testing.assert_allclose(-np.sort(-header.latitude), north - np.arange(rows), atol=1e-5)
 
