@@ -136,9 +136,19 @@ class Downscaler:
         """The compiled chain from coarse fields to rain, as `make_downscale` builds it.
 
         Raises:
-          InputError: the sampler does not fit the schedule.
+          InputError: the sampler does not fit the schedule, or the calibration moves members from
+            the centre of a chain with another first guess.
         """
         calibration = self.calibration if config.calibrate else None
+        guess = self.beside.hashes().get("first guess")
+        fitted = calibration.settings.get("first_guess") if calibration else guess
+        if calibration and calibration.inflation != 1.0 and fitted != guess:
+            raise InputError(
+                f"the calibration of {self.run} moves members from the centre of a chain with "
+                "another first guess, or of one without: give that which it was fitted with, set "
+                "sample.calibrate=false, or run `python -m jaxrain.tune --calibrate` with the "
+                "options of this chain"
+            )
         return make_downscale(
             *self._parts(config, mesh), calibration=calibration, **self.beside.functions()
         )

@@ -216,6 +216,9 @@ def test_validation_and_calibration_begin_from_the_first_guess_too(regression, c
     assert found["settings"]["first_guess"] == guess
     again = load(folder)
     assert again.calibration.differs(again.config.sample, guess) is None
+    plain = load(folder, ["sample.first_guess=null", "sample.sigma_max=null"])
+    with pytest.raises(InputError, match="of a chain with another first guess"):
+        plain.program(plain.config.sample)
     output = regression.parent / "guessing.nc"
     words = [str(folder), "--output", str(output), "--split", "validation"]
     assert sample.main(words) == 0

@@ -226,8 +226,6 @@ def _keep(run: Path, config: "Config", store: "Store") -> None:
 
 def _open_store(config: "Config") -> "Store":
     """Opens the store; the demo's is made where it is absent, with its weather."""
-    from pathlib import Path
-
     from jaxrain.pairs.store import open_store
     from jaxrain.training.hosts import agree
 
@@ -252,7 +250,7 @@ def _check_heeded(config: "Config") -> None:
         if process.objective != "crps" and (weight := getattr(process, name)):
             raise InputError(
                 f"diffusion.{name}={weight:g}: objective={process.objective} scores no members; "
-                "set diffusion.objective=crps, or leave it out"
+                "set diffusion.objective=crps, or it to 0"
             )
 
 
