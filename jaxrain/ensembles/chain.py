@@ -239,18 +239,16 @@ def make_chain(
         centre = None
         if centred:
             nobody, unturned = jnp.full_like(members, -1), jnp.zeros_like(sides)
-            if guess is None and diffusion.objective == "denoising":
-                found = denoise_from(unturned)(white(0, nobody), begin)
-                centre = expected + clipped(found, clip)
-            else:  # one draw from noise is no mean of what can be
+            # One draw of what draws in one step is no mean of what can be.
+            draws = 1 if guess is None and diffusion.objective == "denoising" else CENTRE_DRAWS
 
-                def add(k: jax.Array, total: jax.Array) -> jax.Array:
-                    if guess is not None:
-                        return total + guess_from(unturned, white(k, nobody))
-                    return total + clipped(denoise_from(unturned)(white(k, nobody), begin), clip)
+            def add(k: jax.Array, total: jax.Array) -> jax.Array:
+                if guess is not None:
+                    return total + guess_from(unturned, white(k, nobody))
+                found = denoise_from(unturned)(white(k, nobody), begin)
+                return total + expected + clipped(found, clip)
 
-                found = jax.lax.fori_loop(0, CENTRE_DRAWS, add, blank) / CENTRE_DRAWS
-                centre = found if guess is not None else expected + found
+            centre = jax.lax.fori_loop(0, draws, add, blank) / draws
 
         def inside(field: jax.Array) -> jax.Array:
             height, width = lattice.shape
