@@ -292,15 +292,18 @@ def _check_seeds(forecasts: "Sequence[Forecast]") -> None:
 
 
 def _attributes(forecasts: "Sequence[Forecast]") -> dict[str, Any]:
+    from jaxrain.verification.truth import store_at_hand
+
     first, *others = [forecast.attributes for forecast in forecasts]
     found = {
         name: value
         for name, value in first.items()
         if all(str(other.get(name)) == str(value) for other in others)
     }
-    stores = [str(forecast.attributes.get("jaxrain_store", "")) for forecast in forecasts]
-    if all(stores):  # of the same hours and points, so any that is here knows the truth
-        found["jaxrain_store"] = next((path for path in stores if Path(path).is_dir()), stores[0])
+    named = [str(forecast.attributes.get("jaxrain_store", "")) for forecast in forecasts]
+    if all(named):  # of the same hours and points; the first that is here and still holds them
+        there = (p for p, f in zip(named, forecasts, strict=True) if store_at_hand(f)[0])
+        found["jaxrain_store"] = next(there, named[0])
     for name in (f"jaxrain_{name}" for name in _TOLD):
         values = [str(forecast.attributes.get(name, "none")) for forecast in forecasts]
         if len({*values}) > 1:
