@@ -4,9 +4,10 @@
 
 Contrast of a cell is the standard deviation of its points over their mean. It falls with the mean,
 so days are compared at the same one: of each day the mean of ln(contrast), less the slope in
-ln(mean) that days have on average, over cells of 0.3 mm or more. Beside it stands what
-`data.augment_contrast` does to the same cells, which says how large that must be to cover a day
-as far from these as they are from one another.
+ln(mean) that days have on average, over cells of 0.3 mm or more. Days of fewer than 3 such cells
+are left out. Beside it stands what powers do to whole hours, as `data.augment_contrast` does to
+patches, though to cells of whatever mean they then have: about how large it must be to cover a
+day as far from these as they are from one another.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from jaxrain.pairs.contrast import bent
 from jaxrain.pairs.store import open_store
 
 LEAST_MM = 0.3
+LEAST_CELLS = 3
 POWERS = (0.5, 1 / 1.4, 1.4, 2.0)
 
 
@@ -46,10 +48,15 @@ def main() -> None:
             here = cells(rain, arguments.side)
             days.setdefault(f"{area.name} {day}", []).append(here)
             for power, shifts in moved.items():
-                shifts.append(cells(bent(rain, power), arguments.side)[1].mean() - here[1].mean())
+                there = cells(bent(rain, power), arguments.side)
+                if len(here[1]) and len(there[1]):
+                    shifts.append(there[1].mean() - here[1].mean())
     joined = {
         day: [np.concatenate(of) for of in zip(*hours, strict=True)] for day, hours in days.items()
     }
+    joined = {day: each for day, each in joined.items() if len(each[0]) >= LEAST_CELLS}
+    if len(joined) < 2:
+        parser.error(f"{arguments.store} has {len(joined)} wet training days: expected 2 or more")
     slope = np.mean([np.polyfit(*each, 1)[0] for each in joined.values()])
     heights = {day: float(np.mean(y - slope * x)) for day, (x, y) in joined.items()}
     middle = np.mean(list(heights.values()))
