@@ -1,13 +1,14 @@
-"""Everything that is claimed of GPUs, on the GPU at hand, in one command of under 8 minutes.
+"""Everything that is claimed of GPUs, on the GPU at hand, in one command of half an hour.
 
-    python benchmarks/gpu.py [--folder gpu_bench] [--minutes 8]
+    python benchmarks/gpu.py [--folder gpu_bench] [--minutes 30]
 
 Builds: makes a virtual environment and installs jaxrain with CUDA and PyTorch into it, unless this
 Python has both and sees the GPU. Checks: the fixtures' networks in float32 and bfloat16 against
-their stored float64 outputs. Times, in bfloat16: the source's network at the largest batch whose
-train step fits, then the small one, beside PyTorch in its modes. Installation does not count as
-time; what the time does not allow is named and left out. The folder then holds `report.md` with the
-card's name, and what was measured as JSON. Status 1: a check failed.
+their stored float64 outputs. Times, in bfloat16, beside PyTorch in its modes: the source's network
+at a batch that fills the card without crowding the processes beside it, then the small one. Most
+of it is compilation, of which each program took 1 to 2 minutes on an H200; installation does not
+count. What the time does not allow is named and left out. The folder then holds `report.md` with
+the card's name, and what was measured as JSON. Status 1: a check failed.
 
 Asked for: train step 1.3 times PyTorch's best mode, 45 % of the measured bfloat16 peak on the
 source's network, sampling step 2 times PyTorch's best.
@@ -23,7 +24,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-BATCHES = (256, 128, 64, 32, 16, 8, 4, 2)
+BATCHES = (16, 8, 4, 2)  # of the source's network; each try compiles it
 # Largest error, relative to the largest value: 8 bits are kept of every activation, and over some
 # 30 layers a few hundredths remain. Float32's is `parity_tests.tolerances`'.
 ALLOWED_IN_BFLOAT16 = 5e-2
@@ -33,7 +34,7 @@ def main() -> int:
     """Builds, then goes on in a Python that has what is needed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folder", type=Path, default=Path("gpu_bench"))
-    parser.add_argument("--minutes", type=float, default=8, help="after installation")
+    parser.add_argument("--minutes", type=float, default=30, help="after installation")
     parser.add_argument(
         "--cpu", action="store_true", help="tries this script without a GPU, in float32"
     )

@@ -49,14 +49,15 @@ def make_step(job: dict[str, Any], device: torch.device) -> Callable[[], Any]:
 
     Args:
       job: `task` (gemm, copy, forward, train_step, sampling_step or member); for gemm and copy
-        `size`; for the others `model` (fields of UNetConfig), `in_channels`, `image_size`, `batch`
-        and `mode` (a key of LAYOUTS); for member also `source_steps`. `precision`, a key of DTYPES,
-        is float32 where it is not given.
+        `size`, for gemm `size_on_gpu` too; for the others `model` (fields of UNetConfig),
+        `in_channels`, `image_size`, `batch` and `mode` (a key of LAYOUTS); for member also
+        `source_steps`. `precision`, a key of DTYPES, is float32 where it is not given.
       device: where all of it lies.
     """
     torch.manual_seed(0)
     if job["task"] == "gemm":
-        a = torch.randn(job["size"], job["size"], device=device, dtype=DTYPES[job["precision"]])
+        size = _gemm_size(job, device)
+        a = torch.randn(size, size, device=device, dtype=DTYPES[job["precision"]])
         return lambda: a @ a
 
     if job["task"] == "copy":
@@ -72,6 +73,11 @@ def make_step(job: dict[str, Any], device: torch.device) -> Callable[[], Any]:
         UNetConfig(**fields), in_channels=job["in_channels"], image_size=job["image_size"]
     )
     return step_of(network, job, device)
+
+
+def _gemm_size(job: dict[str, Any], device: torch.device) -> int:
+    size: int = job["size" if device.type == "cpu" else "size_on_gpu"]
+    return size
 
 
 def step_of(network: nn.Module, job: dict[str, Any], device: torch.device) -> Callable[[], Any]:
@@ -148,6 +154,8 @@ def serve(
         if isinstance(request, dict):
             step = make_step(request, device)
             operations = count_operations(request) if count_operations else None
+            if request["task"] == "gemm":
+                operations = 2 * _gemm_size(request, device) ** 3
             continue
         start = time.perf_counter()
         for _ in range(request):

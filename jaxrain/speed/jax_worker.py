@@ -38,13 +38,14 @@ def make_step(job: dict[str, Any]) -> Step:
 
     Args:
       job: `task` (gemm, copy, forward, train_step, sampling_step or member); for gemm and copy
-        `size`; for member `run`, `sampler`, `steps`, `members`; for the others `model` (fields of
-        UNetConfig), `in_channels`, `image_size`, `batch`. All but copy and member have `precision`,
-        float32 or bfloat16, and `mode`, jit or rematerialise: all levels.
+        `size`, for gemm `size_on_gpu` too; for member `run`, `sampler`, `steps`, `members`; for
+        the others `model` (fields of UNetConfig), `in_channels`, `image_size`, `batch`. All but
+        copy and member have `precision`, float32 or bfloat16, and `mode`, jit or rematerialise:
+        all levels.
     """
     draw = np.random.default_rng(0).standard_normal
     if job["task"] == "gemm":
-        a = jnp.asarray(draw((job["size"],) * 2), job["precision"])
+        a = jnp.asarray(draw((_gemm_size(job),) * 2), job["precision"])
         multiply = jax.jit(lambda a: a @ a)
         return lambda: multiply(a)
     if job["task"] == "copy":
@@ -85,6 +86,11 @@ def make_step(job: dict[str, Any]) -> Step:
         return SAMPLERS["ddim"](denoise, lambda k: x, schedule, steps=1)
 
     return lambda: sample(params, condition, x)
+
+
+def _gemm_size(job: dict[str, Any]) -> int:
+    size: int = job["size" if jax.default_backend() == "cpu" else "size_on_gpu"]
+    return size
 
 
 def _member(job: dict[str, Any]) -> Step:
@@ -135,6 +141,7 @@ def main() -> None:
         request = json.loads(line)
         if isinstance(request, dict):
             step, compiled = make_step(request), False
+            counted = [2 * _gemm_size(request) ** 3] if request["task"] == "gemm" else []
             continue
         start = time.perf_counter()
         for _ in range(request):
@@ -144,7 +151,7 @@ def main() -> None:
         if not compiled:  # as training does once it compiled
             compiled = True
             give_back_freed()
-        print(json.dumps([seconds, _peak_memory_mib()]), file=answers, flush=True)
+        print(json.dumps([seconds, _peak_memory_mib(), *counted]), file=answers, flush=True)
 
 
 if __name__ == "__main__":

@@ -48,6 +48,7 @@ NETWORKS: dict[str, Row] = {
 PASSES = {"forward": 1, "sampling_step": 1, "train_step": 3}
 
 GEMM_SIZE = 2048  # rows and columns
+GEMM_SIZE_ON_GPU = 8192  # where the smaller one is over before its launch has paid
 COPY_SIZE = 2**26  # float32 numbers, 256 MiB: far beyond any cache
 
 
@@ -81,6 +82,7 @@ def peak_jobs(
         {
             "task": "gemm",
             "size": gemm_size,
+            "size_on_gpu": GEMM_SIZE_ON_GPU,
             "precision": precision,
             "operations": 2 * gemm_size**3,
         },

@@ -149,7 +149,10 @@ def compile_seconds(module: str, mode: str, job: Mapping[str, Any]) -> tuple[flo
 
 
 def _environment() -> dict[str, str]:
-    """One for all workers: as many threads as processors, and large pages that malloc keeps."""
+    """One for all workers: as many threads as processors, and large pages that malloc keeps.
+
+    On a GPU each takes what it needs as it needs it, for several live side by side.
+    """
     processors = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     )
@@ -157,6 +160,7 @@ def _environment() -> dict[str, str]:
     return {
         **os.environ,
         "OMP_NUM_THREADS": str(processors),
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
         "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"
         f":glibc.malloc.mmap_threshold={keep}:glibc.malloc.trim_threshold={keep}",
     }
