@@ -25,14 +25,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--devices", type=int, metavar="N", help="that share a batch (default: train.devices or 1)"
     )
     parser.add_argument(
-        "--device", default="cpu", metavar="NAME", help="h800, h100, a100 or cpu (default: cpu)"
+        "--device", default="cpu", metavar="NAME", help="h800, h100, h200, a100, cpu (default: cpu)"
     )
     parser.add_argument(
         "--share",
         type=float,
-        default=0.45,
         metavar="SHARE",
-        help="of the peak that the arithmetic is taken to reach (default: 0.45)",
+        help="of the peak that the arithmetic is taken to reach (default: 0.18 on GPUs, as the "
+        "source's network did on an H200, and 0.45 on CPUs)",
     )
     parser.add_argument(
         "--overlap",
@@ -48,23 +48,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _plan(arguments: argparse.Namespace) -> None:
     from jaxrain.config import load_config
     from jaxrain.planning.epoch import look_at_store
-    from jaxrain.planning.machines import NAMES
+    from jaxrain.planning.machines import NAMES, REACHED
     from jaxrain.planning.outlook import look_ahead
     from jaxrain.planning.words import explain
 
     if arguments.device not in NAMES:
         raise InputError(f"--device {arguments.device}: expected one of {', '.join(NAMES)}")
-    if not 0 < arguments.share <= 1 or not 0 <= arguments.overlap <= 1:
-        raise InputError(
-            f"--share {arguments.share} --overlap {arguments.overlap}: expected shares, as 0.45"
-        )
+    share = REACHED[arguments.device] if arguments.share is None else arguments.share
+    if not 0 < share <= 1 or not 0 <= arguments.overlap <= 1:
+        raise InputError(f"--share {share} --overlap {arguments.overlap}: expected shares, as 0.45")
     config = load_config(arguments.config, arguments.overrides)
     devices = config.train.devices or 1 if arguments.devices is None else arguments.devices
     if devices < 1:
         raise InputError(f"--devices {devices}: expected 1 or more")
     epoch = look_at_store(config)
-    outlook = look_ahead(config, arguments.device, devices, arguments.share, arguments.overlap)
-    print(explain(config, outlook, epoch, arguments.share))
+    outlook = look_ahead(config, arguments.device, devices, share, arguments.overlap)
+    print(explain(config, outlook, epoch, share))
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ def test_help_needs_neither_jax_nor_the_config():
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--device", "tpu"], "--device tpu: expected one of h800, h100, a100, cpu"),
+        (["--device", "tpu"], "--device tpu: expected one of h800, h100, h200, a100, cpu"),
         (["--devices", "0"], "--devices 0: expected 1 or more"),
         (["--devices", "9"], "--devices 9 --device cpu: expected 1 to 8"),
         (["--share", "45"], "--share 45.0"),
