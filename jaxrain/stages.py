@@ -99,7 +99,10 @@ def first_stage_settings(config: Config) -> Config:
     return dataclasses.replace(
         config,
         data=dataclasses.replace(data, target=data.measured_from),
-        diffusion=dataclasses.replace(config.diffusion, objective="regression"),
+        # The weights are of members' scores, which it has none of.
+        diffusion=dataclasses.replace(
+            config.diffusion, objective="regression", crps_increments=0.0, crps_amounts=0.0
+        ),
         sample=dataclasses.replace(config.sample, first_guess=None),  # it has no chain
         train=dataclasses.replace(
             train,

@@ -202,6 +202,12 @@ def test_a_run_of_two_stages_may_have_a_first_guess_from_the_beginning(config_fi
     assert first_stage_settings(load_config(config_file, words)).sample.first_guess is None
 
 
+def test_weights_of_members_scores_are_the_second_stages_alone(config_file):
+    words = ["data.target=regression", "diffusion.objective=crps", "diffusion.crps_amounts=1"]
+    first = first_stage_settings(load_config(config_file, words)).diffusion
+    assert (first.objective, first.crps_amounts) == ("regression", 0)
+
+
 @pytest.mark.slow
 def test_validation_and_calibration_begin_from_the_first_guess_too(regression, config_file):
     folder = regression.parent / "guessing"

@@ -26,6 +26,8 @@ DEFAULT_CONFIG = "configs/demo.yaml"
 
 # Settings of `data` that may change between two starts of a run: where things lie, what is tested.
 MOVABLE = ("root", "store", "windows")
+# Settings of `diffusion` that weigh members' scores, without use where none are scored.
+OF_MEMBERS = ("crps_increments", "crps_amounts")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -51,11 +53,21 @@ def _run(arguments: argparse.Namespace) -> int:
             join_hosts()
             train(config, stop)
         except Stopped:
-            told = f"stopped by {stop.name}: {config.train.run} is saved; the same command goes on"
+            told = f"stopped by {stop.name}: {_left_behind(Path(config.train.run))}"
             with contextlib.suppress(OSError):  # who asked may have closed our output before
                 _say(told, sys.stderr)
             return stop.status
     return 0
+
+
+def _left_behind(run: Path) -> str:
+    """What a start after a stop finds; a stop may come while the first step is compiled."""
+    from jaxrain.stages import FOLDER
+    from jaxrain.training.saved import saved_steps
+
+    if saved_steps(run) or saved_steps(run / FOLDER):
+        return f"{run} is saved; the same command goes on"
+    return f"{run} has no step yet; the same command begins it"
 
 
 def train(config: "Config", stop: "Stop | None" = None) -> None:
@@ -246,7 +258,7 @@ def _check_heeded(config: "Config") -> None:
       InputError: a weight of the members' score is set where no members are scored.
     """
     process = config.diffusion
-    for name in ("crps_increments", "crps_amounts"):
+    for name in OF_MEMBERS:
         if process.objective != "crps" and (weight := getattr(process, name)):
             raise InputError(
                 f"diffusion.{name}={weight:g}: objective={process.objective} scores no members; "
@@ -267,7 +279,8 @@ def _check_run(run: Path, config: "Config", store: "Store") -> None:
         return
     begun = load_config(run / "config.yaml")
     remedy = f"use --config {run / 'config.yaml'}, or give another train.run=FOLDER"
-    for section, ignore in (("model", ()), ("diffusion", ()), ("data", MOVABLE)):
+    idle = () if config.diffusion.objective == "crps" else OF_MEMBERS
+    for section, ignore in (("model", ()), ("diffusion", idle), ("data", MOVABLE)):
         differs = first_difference(getattr(config, section), getattr(begun, section), ignore)
         if differs:
             raise InputError(f"{run} was begun with other settings: {section}.{differs}; {remedy}")

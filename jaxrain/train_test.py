@@ -16,6 +16,7 @@ import pytest
 from jaxrain import train
 from jaxrain.config import load_config
 from jaxrain.training.saved import saved_steps
+from jaxrain.training.stopping import Stopped
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -46,6 +47,9 @@ def test_a_run_folder_holds_all_that_sampling_needs(trained, config_file):
 
 def test_a_run_that_is_done_is_left_alone_and_a_longer_one_goes_on(trained, config_file, capsys):
     assert run(config_file, f"train.run={trained}") == 0
+    assert "is trained" in capsys.readouterr().out
+    # Older versions took weights that such a run does not heed.
+    assert run(config_file, f"train.run={trained}", "diffusion.crps_amounts=1") == 0
     assert "is trained" in capsys.readouterr().out
     assert run(config_file, f"train.run={trained}", "train.steps=14") == 0
     assert "going on with" in capsys.readouterr().out
@@ -86,6 +90,20 @@ def test_nothing_is_left_where_nothing_was_begun(config_file, tmp_path, capsys, 
     assert run(config_file, f"train.run={tmp_path / 'run'}", word) == 2
     assert says in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_a_stop_says_whether_a_step_was_kept(trained, config_file, tmp_path, capsys, monkeypatch):
+    def asked_at_once(config, stop):
+        stop.asked = signal.SIGTERM
+        raise Stopped
+
+    monkeypatch.setattr("jaxrain.train.train", asked_at_once)
+    for folder, says in (
+        (tmp_path / "new", "has no step yet; the same command begins it"),
+        (trained, "is saved; the same command goes on"),
+    ):
+        assert run(config_file, f"train.run={folder}") == 75
+        assert capsys.readouterr().err == f"stopped by SIGTERM: {folder} {says}\n"
 
 
 def test_help_needs_neither_jax_nor_the_config():
