@@ -4,6 +4,12 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# Whether a change is good is not left to chance: the same examples each time. Others are tried by
+# `pytest --hypothesis-profile default`.
+settings.register_profile("same_examples", derandomize=True)
+settings.load_profile("same_examples")
 
 ROOT = Path(__file__).parent
 
