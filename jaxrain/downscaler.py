@@ -105,8 +105,9 @@ class Downscaler:
         changes = {"members": members, "seed": seed, "steps": steps, "sampler": sampler}
         config = replaced(self.config.sample, **{k: v for k, v in changes.items() if v is not None})
         case = self._one_case(dataset, area)
-        for line in beyond_training(case, self.manifest):
-            warnings.warn(line, stacklevel=2)
+        for line in (*beyond_training(case, self.manifest), self.caveat(config)):
+            if line is not None:
+                warnings.warn(line, stacklevel=2)
         rain = np.empty((len(case.hours), members, *case.fine_grid.shape), np.float32)
         items = [Item(hour, member) for hour in range(len(rain)) for member in range(members)]
         for item, field in self.prepare(case, config)(items):
@@ -131,6 +132,17 @@ class Downscaler:
     def deterministic(self) -> bool:
         """Whether it is a regression, of which all members would be one."""
         return self.config.diffusion.objective == "regression"
+
+    def caveat(self, config: SampleConfig) -> str | None:
+        """What speaks against calibrating members drawn so; None where nothing does."""
+        if self.calibration is None or not config.calibrate:
+            return None
+        differs = self.calibration.differs(config, self.beside.hashes().get("first guess"))
+        return differs and (
+            f"the calibration was fitted to members of sample.{differs}; run "
+            f"`python -m jaxrain.tune {self.run} --calibrate` with the options of these, or set "
+            "sample.calibrate=false"
+        )
 
     def program(self, config: SampleConfig, mesh: Mesh | None = None) -> Callable[..., jax.Array]:
         """The compiled chain from coarse fields to rain, as `make_downscale` builds it.

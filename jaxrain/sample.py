@@ -120,13 +120,8 @@ def _sample(arguments: argparse.Namespace) -> None:
     _check_heeded(arguments, downscaler)
     cases, origin = _cases(arguments, downscaler)
     config = downscaler.config.sample
-    guess = downscaler.beside.hashes().get("first guess")
-    if downscaler.calibration and (differs := downscaler.calibration.differs(config, guess)):
-        print(
-            f"warning: the calibration was fitted to members of sample.{differs}; run "
-            f"`python -m jaxrain.tune {arguments.run} --calibrate` for these settings",
-            file=sys.stderr,
-        )
+    if caveat := downscaler.caveat(config):
+        print(f"warning: {caveat}", file=sys.stderr)
     how = f"{config.members} members, {config.sampler} in {config.steps} steps"
     match downscaler.config.diffusion.objective:
         case "regression":

@@ -1,4 +1,5 @@
 import argparse
+import dataclasses
 import json
 
 import numpy as np
@@ -7,6 +8,7 @@ import xarray as xr
 
 from jaxrain import sample, tune
 from jaxrain.config import load_config
+from jaxrain.downscaler import load
 from jaxrain.tune import Trial, pareto, recommended
 from jaxrain.weather.cf import write_netcdf
 
@@ -115,7 +117,12 @@ def test_a_calibration_is_kept_with_the_run_and_sampling_uses_it(make_run, tmp_p
     assert float(calibrated["precipitation"].min()) >= 0
     capsys.readouterr()
     drawn("c.nc", "--steps", "5")
-    assert "was fitted to members of sample.steps=4, now it is 5" in capsys.readouterr().err
+    said = "was fitted to members of sample.steps=4, now it is 5"
+    assert said in capsys.readouterr().err
+    drawn("d.nc", "--steps", "5", "--calibrate", "false")
+    assert said not in capsys.readouterr().err
+    found = load(run)
+    assert said in str(found.caveat(dataclasses.replace(found.config.sample, steps=5)))
 
 
 def test_a_chain_that_is_named_is_never_left_out():
