@@ -18,8 +18,7 @@ from jaxrain.beside import Beside
 from jaxrain.config import Config, config_text, load_config, replaced
 from jaxrain.ensembles.calibration import Calibration, Drawn, load_calibration
 from jaxrain.ensembles.chain import make_chain, make_downscale
-from jaxrain.ensembles.consistency import consistent
-from jaxrain.ensembles.drawing import Item, canvas_of, draw
+from jaxrain.ensembles.drawing import Item, canvas_of, draw, finishing
 from jaxrain.ensembles.output import case_dataset
 from jaxrain.ensembles.products import parse_products, summarize
 from jaxrain.ensembles.settings import SampleConfig
@@ -190,7 +189,11 @@ class Downscaler:
             self._programs[key] = self.program(config, mesh)
         canvas = canvas_of(case, self.config.data, config)
         draws = (self._programs[key], on_each(self.weights, mesh), case, canvas, config)
-        return partial(draw, *draws, mesh=mesh, adjust=consistent(case, config.consistency))
+        return partial(draw, *draws, mesh=mesh, finish=finishing(case, self._heeded(config)))
+
+    def _heeded(self, config: SampleConfig) -> SampleConfig:
+        """A regression has no members to tell apart."""
+        return dataclasses.replace(config, contrast=1.0) if self.deterministic else config
 
     def prepare_regression(self, case: Case, config: SampleConfig) -> Draw | None:
         """As `prepare`, for what the run's regression expects: member 0 of each hour.
@@ -228,6 +231,7 @@ class Downscaler:
             **sampler,
             **_lasting(config),
             **({"jaxrain_turn": "true"} if config.turn else {}),
+            **({} if config.contrast == 1.0 else {"jaxrain_contrast": config.contrast}),
             **({} if config.consistency == "off" else {"jaxrain_consistency": config.consistency}),
             "jaxrain_seed": str(config.seed),  # beyond int32, which is all that CF knows
         }

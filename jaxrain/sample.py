@@ -26,7 +26,7 @@ _EXPECTED = "regression"  # of parts: what the run's regression expects of an ho
 
 SETTINGS = (
     *("members", "sampler", "steps", "seed", "eta", "batch", "tile", "overlap"),
-    *("calibrate", "consistency", "turn", "first_guess", "sigma_max"),
+    *("calibrate", "contrast", "consistency", "turn", "first_guess", "sigma_max"),
 )
 OF_A_CHAIN = ("sampler", "steps", "eta", "sigma_max")  # settings that members of one step lack
 
@@ -68,6 +68,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--calibrate",
         choices=("true", "false"),
         help="whether members are calibrated, where `tune --calibrate` was run (true)",
+    )
+    parser.add_argument(
+        "--contrast",
+        metavar="C",
+        help="for about a day each member's rain goes through a power of its own, between 1/C and "
+        "C, for days sharper or duller than training saw; 1 for none",
     )
     parser.add_argument(
         "--consistency",
@@ -145,6 +151,11 @@ def _check_heeded(arguments: argparse.Namespace, downscaler: "Downscaler") -> No
         raise InputError(
             f"--members {arguments.members}: {arguments.run} is a regression, which gives one "
             "field an hour; leave --members out"
+        )
+    if downscaler.deterministic and arguments.contrast not in (None, "1"):
+        raise InputError(
+            f"--contrast {arguments.contrast}: {arguments.run} is a regression, which has no "
+            "members that could differ; leave it out"
         )
     if downscaler.config.diffusion.objective != "denoising":
         for name in OF_A_CHAIN:

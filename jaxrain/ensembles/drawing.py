@@ -9,7 +9,8 @@ from jax.sharding import Mesh
 from numpy.typing import NDArray
 
 from jaxrain.ensembles.canvas import Canvas, items_at_once, make_canvas
-from jaxrain.ensembles.consistency import Adjust
+from jaxrain.ensembles.consistency import consistent
+from jaxrain.ensembles.contrast import contrasting
 from jaxrain.ensembles.noise import minutes_since_epoch
 from jaxrain.ensembles.settings import SampleConfig
 from jaxrain.pairs.cases import Case
@@ -23,6 +24,10 @@ class Item(NamedTuple):
 
     hour: int
     member: int
+
+
+# (rain of one field [H, W], which it is) -> what is written
+Finish = Callable[[NDArray[np.float32], Item], NDArray[np.float32]]
 
 
 def canvas_of(case: Case, data: DataConfig, config: SampleConfig) -> Canvas:
@@ -44,6 +49,28 @@ def canvas_of(case: Case, data: DataConfig, config: SampleConfig) -> Canvas:
     )
 
 
+def finishing(case: Case, config: SampleConfig) -> Finish | None:
+    """What is done to a case's fields after their chain: contrasts, then the coarse rain.
+
+    Returns:
+      None where fields stay as they are.
+
+    Raises:
+      InputError: there is no coarse rain to be consistent with.
+    """
+    contrast = contrasting(case, config.contrast, config.seed)
+    hold = consistent(case, config.consistency)
+    if contrast is None and hold is None:
+        return None
+
+    def finish(field: NDArray[np.float32], item: Item) -> NDArray[np.float32]:
+        if contrast is not None:
+            field = contrast(field, item.hour, item.member)
+        return field if hold is None else hold(field, item.hour)
+
+    return finish
+
+
 def draw(
     downscale: Callable[..., jax.Array],
     parameters: Any,
@@ -52,7 +79,7 @@ def draw(
     config: SampleConfig,
     items: Sequence[Item],
     mesh: Mesh | None = None,
-    adjust: Adjust | None = None,
+    finish: Finish | None = None,
 ) -> Iterator[tuple[Item, NDArray[np.float32]]]:
     """Draws fields of one case.
 
@@ -64,7 +91,7 @@ def draw(
       config: `members` and `batch` say how many fields are drawn together, `seed` which.
       items: what to draw.
       mesh: that `downscale` was made for.
-      adjust: what is done to each field after; None for nothing.
+      finish: of `finishing`; None leaves fields as they are.
 
     Yields:
       Each item with its rain, mm [H, W], in order.
@@ -88,4 +115,4 @@ def draw(
     for number, chunk in enumerate(chunks):
         rain, ahead = ahead, start(chunks[number + 1]) if number + 1 < len(chunks) else None
         for item, field in zip(chunk, np.asarray(rain), strict=False):
-            yield item, field if adjust is None else adjust(field, item.hour)
+            yield item, field if finish is None else finish(field, item)
