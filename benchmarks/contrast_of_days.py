@@ -5,22 +5,24 @@
 Contrast of a cell is the standard deviation of its points over their mean. It falls with the mean,
 so days are compared at the same one: of each day the mean of ln(contrast), less the slope in
 ln(mean) that days have on average, over cells of 0.3 mm or more. Days of fewer than 3 such cells
-are left out. Beside it stands what powers do to whole hours, as `data.augment_contrast` does to
-patches, though to cells of whatever mean they then have: about how large it must be to cover a
-day as far from these as they are from one another.
+are left out. Beside it stands what powers do: to whole hours, as `data.augment_contrast` does to
+patches, though to cells of whatever mean they then have, and with the means about cells kept, as
+`sample.contrast` does to members; and how far powers, even by their logarithm, must reach for
+contrasts to differ as these days do.
 """
 
 import argparse
 
 import numpy as np
 
+from jaxrain.ensembles.contrast import sharpened
 from jaxrain.grids.regrid import block_mean
 from jaxrain.pairs.contrast import bent
 from jaxrain.pairs.store import open_store
 
 LEAST_MM = 0.3
 LEAST_CELLS = 3
-POWERS = (0.5, 1 / 1.4, 1.4, 2.0)
+POWERS = (0.2, 0.25, 1 / 3, 0.5, 1 / 1.4, 1.4, 2.0, 3.0, 4.0, 5.0)
 
 
 def cells(rain: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
@@ -40,17 +42,19 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=25, help="of a coarse cell, points")
     arguments = parser.parse_args()
     days: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
-    moved: dict[float, list[np.ndarray]] = {power: [] for power in POWERS}
+    moved: dict[float, list[list[float]]] = {power: [] for power in POWERS}
     for area in open_store(arguments.store).areas:
         for hour in area.indices("train"):
             rain = np.asarray(area.fine(hour))
             day = str((area.hours[hour] - np.timedelta64(1, "s")).astype("datetime64[D]"))
             here = cells(rain, arguments.side)
             days.setdefault(f"{area.name} {day}", []).append(here)
+            sides = (arguments.side, arguments.side)
             for power, shifts in moved.items():
-                there = cells(bent(rain, power), arguments.side)
-                if len(here[1]) and len(there[1]):
-                    shifts.append(there[1].mean() - here[1].mean())
+                ways = (bent(rain, power), sharpened(rain, power, sides))
+                there = [cells(way, arguments.side)[1] for way in ways]
+                if len(here[1]) and all(map(len, there)):
+                    shifts.append([each.mean() - here[1].mean() for each in there])
     joined = {
         day: [np.concatenate(of) for of in zip(*hours, strict=True)] for day, hours in days.items()
     }
@@ -65,8 +69,27 @@ def main() -> None:
         print(f"| {day} | {len(joined[day][0])} | {np.exp(height - middle):.2f} |")
     spread = np.std(list(heights.values()), ddof=1)
     print(f"between days ln(contrast) has a standard deviation of {spread:.2f}")
-    for power, shifts in moved.items():
-        print(f"rain to the power {power:.3g}: contrast times {np.exp(np.mean(shifts)):.2f}")
+    ways = np.asarray([np.mean(shifts, 0) for shifts in moved.values()]).T
+    print("\n| power | contrast times, of hours | of members |\n| --- | --- | --- |")
+    for power, *shifts in zip(POWERS, *np.exp(ways), strict=True):
+        print(f"| {power:.3g} | " + " | ".join(f"{shift:.2f}" for shift in shifts) + " |")
+    for name, shifts in zip(("data.augment_contrast", "sample.contrast"), ways, strict=True):
+        print(f"{name}: {reach(spread, shifts)}")
+
+
+def reach(spread: float, shifts: np.ndarray) -> str:
+    """How far powers must reach for contrasts to differ as days do.
+
+    Args:
+      spread: standard deviation of ln(contrast) between days.
+      shifts: of ln(contrast), of each of POWERS, [n].
+    """
+    logarithms = np.linspace(-1, 1, 201)
+    for most in np.arange(1.1, max(POWERS) + 0.05, 0.1):
+        drawn = np.interp(logarithms * np.log(most), np.log(POWERS), shifts)
+        if drawn.std() >= spread:
+            return f"powers between 1/{most:.1f} and {most:.1f} spread it as much"
+    return f"powers up to {max(POWERS):g} do not spread it as much"
 
 
 if __name__ == "__main__":

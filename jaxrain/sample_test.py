@@ -17,6 +17,7 @@ from jaxrain import sample
 from jaxrain.config import load_config
 from jaxrain.downscaler import load
 from jaxrain.ensembles import parts
+from jaxrain.ensembles.contrast import power, sharpened
 from jaxrain.ensembles.drawing import Item
 from jaxrain.errors import InputError
 from jaxrain.pairs.cases import cases
@@ -163,6 +164,21 @@ def test_a_member_and_hour_can_be_made_again_alone(run, whole, tmp_path):
         assert told == {"precipitation_mean", "precipitation_quantile"}
         expected = every["precipitation"].isel(member=[0], time=[1])
         np.testing.assert_allclose(one["precipitation"], expected, atol=1e-3)
+
+
+def test_members_differ_in_contrast_where_that_is_asked_for(run, whole, tmp_path):
+    output = tmp_path / "contrast.nc"
+    assert sample.main([str(run), "--output", str(output), "--contrast", "3"]) == 0
+    with xr.open_dataset(output) as found, xr.open_dataset(whole) as plain:
+        assert found.attrs["jaxrain_contrast"] == 3
+        assert "jaxrain_contrast" not in plain.attrs
+        rain = plain["precipitation"].values
+        for member, hour in np.ndindex(rain.shape[:2]):
+            exponent = power(0, member, HOURS[6 + hour], 3.0)
+            expected = sharpened(rain[member, hour], exponent, (8, 8))
+            got = found["precipitation"].values[member, hour]
+            np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-3)
+        assert np.abs(found["precipitation"] - plain["precipitation"]).max() > 0.1
 
 
 @pytest.mark.filterwarnings("ignore:tp.*outside what training saw")

@@ -102,6 +102,11 @@ def test_a_regression_gives_one_field_whatever_is_asked(regression, capsys):
     assert load(regression).sample(coarse(dataset), members=3).sizes["member"] == 1
     assert sample.main([str(regression), "--output", str(file), "--overwrite", "--members", "3"])
     assert "--members 3" in capsys.readouterr().err
+    assert sample.main([str(regression), "--output", str(file), "--overwrite", "--contrast", "3"])
+    assert "--contrast 3" in capsys.readouterr().err
+    told = load(regression, ["sample.contrast=3"]).sample(coarse(dataset))
+    plain = load(regression).sample(coarse(dataset))
+    xr.testing.assert_equal(told, plain)
     assert tune.main([str(regression)]) == 2
     assert "is a regression" in capsys.readouterr().err
 

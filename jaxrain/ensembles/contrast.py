@@ -22,9 +22,11 @@ from scipy.ndimage import uniform_filter
 from jaxrain.pairs.cases import Case
 
 MOST_FACTOR = 4.0  # of a point: a single wet one is not blown up to a flood
+_NORMAL = NormalDist()
 _PASSES = 3  # of box means, which then weigh neighbours almost as a normal curve does
 _DAY = np.timedelta64(1, "D")
 _BEFORE = 2**31  # days, so that none is negative
+_BASES = 2, 3  # of Halton's points, which fill the unit square evenly; days take turns
 
 # (rain of one field [H, W], its hour's number, its member) -> the same with its own contrast
 Contrast = Callable[[NDArray[np.float32], int, int], NDArray[np.float32]]
@@ -55,8 +57,9 @@ def contrasting(case: Case, most: float, seed: int) -> Contrast | None:
 def power(seed: int, member: int, hour: np.datetime64, most: float) -> float:
     """The power of a member at an hour, from 1 / most to most.
 
-    Its logarithm is evenly distributed at every hour, independent between members, and passes
-    from one day's draw to the next day's in the course of the day.
+    Its logarithm is evenly distributed at every hour, and passes from one day's to the next day's
+    in the course of the day. Members are no independent draws of it: any few that follow one
+    another lie apart, so that a small ensemble has sharp and dull ones.
 
     Args:
       seed: of the ensemble.
@@ -66,12 +69,26 @@ def power(seed: int, member: int, hour: np.datetime64, most: float) -> float:
     """
     day = hour.astype("datetime64[D]")
     number, part = int(day.astype(int)) + _BEFORE, float((hour - day) / _DAY)
-    today, tomorrow = (
-        np.random.default_rng([seed, member, number + k]).standard_normal() for k in (0, 1)
-    )
+    today, tomorrow = (_normal(seed, member, number + k) for k in (0, 1))
     # Squares of the weights sum to 1, so that it stays a standard normal.
     normal = math.cos(part * math.pi / 2) * today + math.sin(part * math.pi / 2) * tomorrow
-    return float(most ** (2 * NormalDist().cdf(normal) - 1))
+    return float(most ** (2 * _NORMAL.cdf(normal) - 1))
+
+
+def _normal(seed: int, member: int, day: int) -> float:
+    shift = np.random.default_rng([seed, day]).random()
+    share = (shift + _van_der_corput(member, _BASES[day % 2])) % 1
+    return _NORMAL.inv_cdf(min(max(share, 1e-9), 1 - 1e-9))
+
+
+def _van_der_corput(number: int, base: int) -> float:
+    """The digits of a number, from 0, behind the point in reverse order: 0, 1/2, 1/4, 3/4, ..."""
+    share, unit = 0.0, 1.0
+    while number:
+        number, digit = divmod(number, base)
+        unit /= base
+        share += digit * unit
+    return share
 
 
 def sharpened(
