@@ -3,36 +3,36 @@
     python benchmarks/contrast_of_days.py STORE [--side 25]
 
 Contrast of a cell is the standard deviation of its points over their mean. It falls with the mean,
-so days are compared at the same one: of each day the mean of ln(contrast), less the slope in
-ln(mean) that days have on average, over cells of 0.3 mm or more. Days of fewer than 3 such cells
-are left out. Beside it stands what powers do: to whole hours, as `data.augment_contrast` does to
-patches, though to cells of whatever mean they then have, and with the means about cells kept, as
-`sample.contrast` does to members; and how far powers, even by their logarithm, must reach for
-contrasts to differ as these days do.
+so all is compared at the same one, by the slope of ln(contrast) in ln(mean) that days have on
+average, over cells of 0.3 mm or more; days of fewer than 3 such cells are left out. Beside it
+stands what powers do: of whole hours, as `data.augment_contrast` does to patches, and with the
+means around points kept, as `sample.contrast` does to members; and how far powers, even by their
+logarithm, must reach for contrasts to differ as these days do.
 """
 
 import argparse
+import itertools
 
 import numpy as np
 
-from jaxrain.ensembles.contrast import sharpened
+from jaxrain.ensembles.member_contrast import sharpened
 from jaxrain.grids.regrid import block_mean
 from jaxrain.pairs.contrast import bent
 from jaxrain.pairs.store import open_store
 
 LEAST_MM = 0.3
 LEAST_CELLS = 3
-POWERS = (0.2, 0.25, 1 / 3, 0.5, 1 / 1.4, 1.4, 2.0, 3.0, 4.0, 5.0)
+POWERS = (0.2, 0.25, 1 / 3, 0.5, 1 / 1.4, 1.0, 1.4, 2.0, 3.0, 4.0, 5.0)
 
 
-def cells(rain: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """ln(mean) and ln(contrast) of an hour's whole cells [mm], each [n]."""
+def cells(rain: np.ndarray, side: int) -> np.ndarray:
+    """ln(mean) and ln(contrast) of an hour's whole cells [mm] that are wet enough, [2, n]."""
     height, width = (length // side * side for length in rain.shape)
     rain = rain[:height, :width].astype(np.float64)
     mean = block_mean(rain, side, min_valid=1)
     variance = block_mean(np.square(rain), side, min_valid=1) - np.square(mean)
     wet = (mean >= LEAST_MM) & (variance > 0)
-    return np.log(mean[wet]), np.log(np.sqrt(variance[wet]) / mean[wet])
+    return np.stack([np.log(mean[wet]), np.log(np.sqrt(variance[wet]) / mean[wet])])
 
 
 def main() -> None:
@@ -41,40 +41,49 @@ def main() -> None:
     parser.add_argument("store", metavar="STORE", help="folder that prepare made")
     parser.add_argument("--side", type=int, default=25, help="of a coarse cell, points")
     arguments = parser.parse_args()
-    days: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
-    moved: dict[float, list[list[float]]] = {power: [] for power in POWERS}
+    days: dict[str, list[np.ndarray]] = {}
+    sides = (arguments.side, arguments.side)
+    ways = {
+        "data.augment_contrast": bent,
+        "sample.contrast": lambda rain, power: sharpened(rain, power, sides),
+    }
+    moved: dict[tuple[str, float], list[np.ndarray]] = {}
     for area in open_store(arguments.store).areas:
         for hour in area.indices("train"):
             rain = np.asarray(area.fine(hour))
             day = str((area.hours[hour] - np.timedelta64(1, "s")).astype("datetime64[D]"))
-            here = cells(rain, arguments.side)
-            days.setdefault(f"{area.name} {day}", []).append(here)
-            sides = (arguments.side, arguments.side)
-            for power, shifts in moved.items():
-                ways = (bent(rain, power), sharpened(rain, power, sides))
-                there = [cells(way, arguments.side)[1] for way in ways]
-                if len(here[1]) and all(map(len, there)):
-                    shifts.append([each.mean() - here[1].mean() for each in there])
+            days.setdefault(f"{area.name} {day}", []).append(cells(rain, arguments.side))
+            for way, power in itertools.product(ways, POWERS):
+                there = cells(ways[way](rain, power), arguments.side)
+                moved.setdefault((way, power), []).append(there)
     joined = {
-        day: [np.concatenate(of) for of in zip(*hours, strict=True)] for day, hours in days.items()
+        day: np.concatenate(hours, axis=1)
+        for day, hours in days.items()
+        if sum(hour.shape[1] for hour in hours) >= LEAST_CELLS
     }
-    joined = {day: each for day, each in joined.items() if len(each[0]) >= LEAST_CELLS}
     if len(joined) < 2:
         parser.error(f"{arguments.store} has {len(joined)} wet training days: expected 2 or more")
     slope = np.mean([np.polyfit(*each, 1)[0] for each in joined.values()])
-    heights = {day: float(np.mean(y - slope * x)) for day, (x, y) in joined.items()}
+
+    def height(of_cells: np.ndarray) -> float:
+        return float(np.mean(of_cells[1] - slope * of_cells[0]))
+
+    heights = {day: height(each) for day, each in joined.items()}
     middle = np.mean(list(heights.values()))
     print("| day | cells | contrast, of the days' mean |\n| --- | --- | --- |")
-    for day, height in heights.items():
-        print(f"| {day} | {len(joined[day][0])} | {np.exp(height - middle):.2f} |")
+    for day, reached_by_day in heights.items():
+        print(f"| {day} | {len(joined[day][0])} | {np.exp(reached_by_day - middle):.2f} |")
     spread = np.std(list(heights.values()), ddof=1)
     print(f"between days ln(contrast) has a standard deviation of {spread:.2f}")
-    ways = np.asarray([np.mean(shifts, 0) for shifts in moved.values()]).T
-    print("\n| power | contrast times, of hours | of members |\n| --- | --- | --- |")
-    for power, *shifts in zip(POWERS, *np.exp(ways), strict=True):
-        print(f"| {power:.3g} | " + " | ".join(f"{shift:.2f}" for shift in shifts) + " |")
-    for name, shifts in zip(("data.augment_contrast", "sample.contrast"), ways, strict=True):
-        print(f"{name}: {reach(spread, shifts)}")
+    reached = {key: height(np.concatenate(hours, axis=1)) for key, hours in moved.items()}
+    shifts = {
+        way: np.array([reached[way, power] - reached[way, 1.0] for power in POWERS]) for way in ways
+    }
+    print(f"\n| power | contrast times, by {' | by '.join(ways)} |\n| --- | --- | --- |")
+    for power, *factors in zip(POWERS, *map(np.exp, shifts.values()), strict=True):
+        print(f"| {power:.3g} | " + " | ".join(f"{factor:.2f}" for factor in factors) + " |")
+    for way in ways:
+        print(f"{way}: {reach(spread, shifts[way])}")
 
 
 def reach(spread: float, shifts: np.ndarray) -> str:

@@ -5,7 +5,7 @@
 Builds: makes a virtual environment and installs jaxrain with CUDA and PyTorch into it, unless this
 Python has both and sees the GPU. Checks: the fixtures' networks in float32 and bfloat16 against
 their stored float64 outputs. Times, in bfloat16, beside PyTorch in its modes: the source's network
-at a batch that fills the card without crowding the processes beside it, then the small one. Most
+at batch 16, or less where that does not fit, then the small one. Most
 of it is compilation, of which each program took 1 to 2 minutes on an H200; installation does not
 count. What the time does not allow is named and left out. The folder then holds `report.md` with
 the card's name, and what was measured as JSON. Status 1: a check failed.

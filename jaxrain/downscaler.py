@@ -136,10 +136,15 @@ class Downscaler:
         """What speaks against calibrating members drawn so; None where nothing does."""
         if self.calibration is None or not config.calibrate:
             return None
+        if config.contrast != 1.0:
+            return (
+                f"sample.contrast={config.contrast:g} spreads members that a calibration has "
+                "spread already: set sample.calibrate=false, or sample.contrast=1"
+            )
         differs = self.calibration.differs(config, self.beside.hashes().get("first guess"))
         return differs and (
-            f"the calibration was fitted to members of sample.{differs}; run "
-            f"`python -m jaxrain.tune {self.run} --calibrate` with the options of these, or set "
+            f"the calibration was fitted to members of sample.{differs}; make that the run's "
+            f"default and run `python -m jaxrain.tune {self.run} --calibrate` again, or set "
             "sample.calibrate=false"
         )
 
@@ -184,16 +189,13 @@ class Downscaler:
             coarse rain to be consistent with.
         """
         mesh = sampling_mesh(len(case.hours) * config.members)
-        key = dataclasses.replace(config, members=1, seed=0), mesh
+        # What is done to fields after the chain is not compiled into it.
+        key = dataclasses.replace(config, members=1, seed=0, contrast=1.0, consistency="off"), mesh
         if key not in self._programs:
             self._programs[key] = self.program(config, mesh)
         canvas = canvas_of(case, self.config.data, config)
         draws = (self._programs[key], on_each(self.weights, mesh), case, canvas, config)
-        return partial(draw, *draws, mesh=mesh, finish=finishing(case, self._heeded(config)))
-
-    def _heeded(self, config: SampleConfig) -> SampleConfig:
-        """A regression has no members to tell apart."""
-        return dataclasses.replace(config, contrast=1.0) if self.deterministic else config
+        return partial(draw, *draws, mesh=mesh, finish=finishing(case, config))
 
     def prepare_regression(self, case: Case, config: SampleConfig) -> Draw | None:
         """As `prepare`, for what the run's regression expects: member 0 of each hour.
@@ -290,7 +292,7 @@ def load(run: str | Path, overrides: Sequence[str] = ()) -> Downscaler:
         config.model, config.data, len(manifest["channels"]), config.train.precision
     )
     if config.diffusion.objective == "regression":
-        one = dataclasses.replace(config.sample, members=1)
+        one = dataclasses.replace(config.sample, members=1, contrast=1.0)
         config = dataclasses.replace(config, sample=one)
     weights, step = load_parameters(run, jax.eval_shape(init, 0))
     beside = Beside(load_regression(config, run, manifest), load_first_guess(config, manifest))

@@ -29,6 +29,8 @@ def fingerprint(
     ]
     tile, overlap = config.tiling(data.patch)
     settings = dataclasses.asdict(config) | {"tile": tile, "overlap": overlap}
+    if config.contrast == 1.0:  # as before there was such a setting
+        del settings["contrast"]
     return {
         "version of jaxrain": __version__,
         "checkpoint": downscaler.checkpoint,

@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         type=float,
         metavar="SHARE",
         help="of the peak that the arithmetic is taken to reach (default: 0.18 on GPUs, as the "
-        "source's network did on an H200, and 0.45 on CPUs)",
+        "source's network did in bfloat16 on an H200, and 0.45 on CPUs)",
     )
     parser.add_argument(
         "--overlap",

@@ -17,8 +17,7 @@ from jaxrain import sample
 from jaxrain.config import load_config
 from jaxrain.downscaler import load
 from jaxrain.ensembles import parts
-from jaxrain.ensembles.contrast import power, sharpened
-from jaxrain.ensembles.drawing import Item
+from jaxrain.ensembles.drawing import Item, finishing
 from jaxrain.errors import InputError
 from jaxrain.pairs.cases import cases
 from jaxrain.pairs.store import open_store
@@ -173,9 +172,11 @@ def test_members_differ_in_contrast_where_that_is_asked_for(run, whole, tmp_path
         assert found.attrs["jaxrain_contrast"] == 3
         assert "jaxrain_contrast" not in plain.attrs
         rain = plain["precipitation"].values
+        config = load_config(run / "config.yaml", ["sample.contrast=3"])
+        case = cases(open_store(run.parent / "store"), config.data, "test")[0]
+        finish = finishing(case, config.sample)
         for member, hour in np.ndindex(rain.shape[:2]):
-            exponent = power(0, member, HOURS[6 + hour], 3.0)
-            expected = sharpened(rain[member, hour], exponent, (8, 8))
+            expected = finish(rain[member, hour], Item(hour, member))
             got = found["precipitation"].values[member, hour]
             np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-3)
         assert np.abs(found["precipitation"] - plain["precipitation"]).max() > 0.1

@@ -31,39 +31,44 @@ _ITERATIONS = 20
 # Relative: what sums of a cell may differ by, which is nothing that a cell lacks.
 _ROUNDING = 1e-12
 
-# (rain of one field [H, W], its hour) -> the same held to the coarse rain
-Adjust = Callable[[NDArray[np.float32], int], NDArray[np.float32]]
+# (rain of one field [H, W], its hour, what it was before its contrast) -> the same, held
+Adjust = Callable[[NDArray[np.float32], int, NDArray[np.float32]], NDArray[np.float32]]
 
 
-def consistent(case: Case, name: str) -> Adjust | None:
+def consistent(case: Case, name: str, *, changed: bool = False) -> Adjust | None:
     """How the fields of a case are adjusted.
 
     Args:
       case: whose coarse rain it is.
-      name: of `STRENGTHS`; soft goes half the way, hard all of it.
+      name: of `STRENGTHS`; soft goes half the way from the field's own means, hard all of it.
+      changed: whether fields come changed, and their own means are those that they had before.
 
     Returns:
-      None for off. Cells that the case holds only in part, or of which the coarse rain or a point
-      is missing, stay as they are.
+      None for off, where nothing is changed. Cells that the case holds only in part, or of which
+      the coarse rain or a point is missing, stay as they are.
 
     Raises:
       InputError: the predictors hold no rain.
     """
     strength = STRENGTHS[name]
-    if not strength:
+    if not strength and not changed:
         return None
-    if RAIN_CHANNEL not in case.channels:
+    if strength and RAIN_CHANNEL not in case.channels:
         raise InputError(
             f"sample.consistency={name}: the predictors ({', '.join(case.channels)}) hold no rain "
             f"to agree with; set it to off, or train with {RAIN_CHANNEL}"
         )
-    channel = case.channels.index(RAIN_CHANNEL)
     y = Axis.of(case.coarse_grid.y, case.fine_grid.y)
     x = Axis.of(case.coarse_grid.x, case.fine_grid.x)
 
-    def adjust(rain_mm: NDArray[np.float32], hour: int) -> NDArray[np.float32]:
-        coarse = case.coarse[hour, channel][np.ix_(y.chosen, x.chosen)].astype(np.float64)
-        return adjusted(rain_mm, coarse, y, x, strength)
+    def adjust(
+        rain_mm: NDArray[np.float32], hour: int, before_mm: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        goal = cell_means(before_mm, y, x)
+        if strength:
+            coarse = case.coarse[hour, case.channels.index(RAIN_CHANNEL)]
+            goal += strength * (np.maximum(coarse[np.ix_(y.chosen, x.chosen)], 0) - goal)
+        return adjusted(rain_mm, goal, y, x)
 
     return adjust
 
@@ -98,21 +103,23 @@ class Axis:
         return [self.member * around[:, k : k + len(self.chosen)] for k in range(3)]
 
 
+def cell_means(rain_mm: NDArray[np.float32], y: Axis, x: Axis) -> NDArray[np.float64]:
+    """Of the whole cells, [h, w]; missing points [H, W] count as dry."""
+    rain = np.nan_to_num(rain_mm.astype(np.float64))
+    means: NDArray[np.float64] = y.member.T @ rain @ x.member
+    return means / np.outer(y.member.sum(0), x.member.sum(0))
+
+
 def adjusted(
-    rain_mm: NDArray[np.float32],
-    coarse_mm: NDArray[np.float64],
-    y: Axis,
-    x: Axis,
-    strength: float,
+    rain_mm: NDArray[np.float32], goal_mm: NDArray[np.float64], y: Axis, x: Axis
 ) -> NDArray[np.float32]:
-    """One field held to the coarse rain.
+    """One field whose cells get the means that they are to have.
 
     Args:
       rain_mm: [H, W], not negative, NaN where missing.
-      coarse_mm: of the whole cells, [h, w], NaN where missing.
+      goal_mm: of the whole cells, [h, w], NaN where missing.
       y: rows of points and of cells.
       x: columns.
-      strength: share of the way that each cell's mean goes.
 
     Returns:
       [H, W], not negative.
@@ -127,9 +134,8 @@ def adjusted(
         return y.member @ cells @ x.member.T  # 0 outside whole cells
 
     mean = means(rain)
-    goal = mean + strength * (np.maximum(coarse_mm, 0) - mean)
-    known = np.isfinite(goal) & (means(np.isnan(rain_mm).astype(np.float64)) == 0)
-    goal = np.where(known, goal, mean)
+    known = np.isfinite(goal_mm) & (means(np.isnan(rain_mm).astype(np.float64)) == 0)
+    goal = np.where(known, goal_mm, mean)
     factor = _smooth_factor(rain, goal, known, y, x)
     factor = np.minimum(factor * spread(_ratio(goal, means(rain * factor))), MOST_FACTOR)
     # What the limit cut off goes to the points below it, all by one share of what they may take.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from jaxrain.ensembles.canvas import Canvas, items_at_once, make_canvas
 from jaxrain.ensembles.consistency import consistent
-from jaxrain.ensembles.contrast import contrasting
+from jaxrain.ensembles.member_contrast import contrasting
 from jaxrain.ensembles.noise import minutes_since_epoch
 from jaxrain.ensembles.settings import SampleConfig
 from jaxrain.pairs.cases import Case
@@ -50,7 +50,7 @@ def canvas_of(case: Case, data: DataConfig, config: SampleConfig) -> Canvas:
 
 
 def finishing(case: Case, config: SampleConfig) -> Finish | None:
-    """What is done to a case's fields after their chain: contrasts, then the coarse rain.
+    """What is done to a case's fields after their chain: contrasts, then the means of cells.
 
     Returns:
       None where fields stay as they are.
@@ -59,14 +59,16 @@ def finishing(case: Case, config: SampleConfig) -> Finish | None:
       InputError: there is no coarse rain to be consistent with.
     """
     contrast = contrasting(case, config.contrast, config.seed)
-    hold = consistent(case, config.consistency)
-    if contrast is None and hold is None:
+    hold = consistent(case, config.consistency, changed=contrast is not None)
+    if hold is None:
         return None
 
     def finish(field: NDArray[np.float32], item: Item) -> NDArray[np.float32]:
+        changed = field
         if contrast is not None:
-            field = contrast(field, item.hour, item.member)
-        return field if hold is None else hold(field, item.hour)
+            changed = contrast(field, item.hour, item.member)
+            changed = np.where(changed < config.dry_below_mm, np.float32(0), changed)
+        return hold(changed, item.hour, field)
 
     return finish
 

@@ -47,7 +47,8 @@ MACHINES = {
 }
 NAMES = (*MACHINES, "cpu")
 # Shares of the peak that training reaches: measured on an H200 with the source's network, batch 16
-# in bfloat16, and taken for its kin; on CPUs less than the bench finds, for loops stand beside it.
+# in bfloat16, and taken for its kin and for float32, which was not measured; on CPUs less than the
+# bench finds, for loops stand beside it.
 REACHED = dict.fromkeys(MACHINES, 0.18) | {"cpu": 0.45}
 
 

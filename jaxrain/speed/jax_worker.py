@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrain.allocator import keep_freed_memory
+from jaxrain.diffusion.convolution import PRECISION
 from jaxrain.diffusion.process import DiffusionConfig, denoiser, training_loss
 from jaxrain.diffusion.samplers import SAMPLERS
 from jaxrain.diffusion.schedules import make_schedule
@@ -46,7 +47,7 @@ def make_step(job: dict[str, Any]) -> Step:
     draw = np.random.default_rng(0).standard_normal
     if job["task"] == "gemm":
         a = jnp.asarray(draw((_gemm_size(job),) * 2), job["precision"])
-        multiply = jax.jit(lambda a: a @ a)
+        multiply = jax.jit(lambda a: jnp.matmul(a, a, precision=PRECISION))
         return lambda: multiply(a)
     if job["task"] == "copy":
         b = jnp.zeros(job["size"], jnp.float32)

@@ -2,7 +2,7 @@
 
 A worker serves one system in one mode. Its standard input brings a job, a JSON object on one line,
 then a count of steps a line; each count is answered by `[seconds, peak memory in MiB or null]`,
-and by a third number, the operations of a step, where its network's are others than the job says.
+and by a third number, the operations of a step, where they are others than the job says.
 """
 
 import contextlib
@@ -158,9 +158,9 @@ def _environment() -> dict[str, str]:
     )
     keep = 2**32  # bytes
     return {
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
         **os.environ,
         "OMP_NUM_THREADS": str(processors),
-        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
         "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"
         f":glibc.malloc.mmap_threshold={keep}:glibc.malloc.trim_threshold={keep}",
     }

@@ -117,5 +117,5 @@ def _leave(status: int, why: str) -> None:
     if sys.stdout.isatty():
         sys.stdout.write("\033[?25h")  # the progress bar hid the cursor
         sys.stdout.flush()
-    os.write(2, f"\n{why}; the newest checkpoint is good\n".encode())
+    os.write(2, f"\n{why}; what was saved before is good\n".encode())
     os._exit(status)
