@@ -51,9 +51,13 @@ jaxrain train "${config[@]}" "${generator[@]}" train.start_from=runs/denoiser tr
 jaxrain train "${config[@]}" "${generator[@]}" train.start_from=runs/generator train.steps=3000 \
   train.run=runs/generator_longer
 
+# Between 1/3 and 3, in one go.
+jaxrain train "${config[@]}" "${generator[@]}" data.augment_contrast=3 \
+  train.start_from=runs/denoiser train.steps=8000 train.run=runs/generator_3
+
 beside=()
-draw() { # NAME RUN [option ...]: 16 members, held to the coarse rain
-  jaxrain sample "runs/$2" --output "runs/$1.nc" --members 16 --consistency hard "${@:3}"
+draw() { # NAME RUN [option ...]: 16 members of one contrast, held to the coarse rain
+  jaxrain sample "runs/$2" --output "runs/$1.nc" --members 16 --contrast 1 --consistency hard "${@:3}"
   beside+=("$1=runs/$1.nc")
 }
 draw denoiser_plain denoiser_plain --steps 8
@@ -82,5 +86,14 @@ draw generator generator --consistency off
 draw generator_longer generator_longer
 draw generator_longer_off generator_longer --consistency off
 draw guessed_longer denoiser --steps 6 --first-guess runs/generator_longer --sigma-max 4
-jaxrain verify runs/guessed_longer.nc --report runs/radar_skill \
+
+# Members of different contrast.
+draw denoiser_contrast denoiser --steps 8 --contrast 3
+draw generator_longer_contrast generator_longer --contrast 3
+draw generator_3_off generator_3 --consistency off
+draw generator_3 generator_3
+draw generator_3_contrast generator_3 --contrast 3
+draw guessed_3 denoiser --steps 6 --first-guess runs/generator_3 --sigma-max 4
+draw guessed_3_contrast denoiser --steps 6 --first-guess runs/generator_3 --sigma-max 4 --contrast 3
+jaxrain verify runs/guessed_3_contrast.nc --report runs/radar_skill \
   --beside regression_l2=runs/regression_l2.nc regression_l1=runs/regression_l1.nc "${beside[@]}"
