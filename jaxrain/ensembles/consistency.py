@@ -103,7 +103,7 @@ class Axis:
         return [self.member * around[:, k : k + len(self.chosen)] for k in range(3)]
 
 
-def cell_means(rain_mm: NDArray[np.float32], y: Axis, x: Axis) -> NDArray[np.float64]:
+def cell_means(rain_mm: NDArray[np.floating], y: Axis, x: Axis) -> NDArray[np.float64]:
     """Of the whole cells, [h, w]; missing points [H, W] count as dry."""
     rain = np.nan_to_num(rain_mm.astype(np.float64))
     means: NDArray[np.float64] = y.member.T @ rain @ x.member
@@ -125,10 +125,7 @@ def adjusted(
       [H, W], not negative.
     """
     rain = np.nan_to_num(rain_mm.astype(np.float64))
-    size = np.outer(y.member.sum(0), x.member.sum(0))
-
-    def means(field: NDArray[np.float64]) -> NDArray[np.float64]:
-        return y.member.T @ field @ x.member / size
+    means = functools.partial(cell_means, y=y, x=x)
 
     def spread(cells: NDArray[np.float64]) -> NDArray[np.float64]:
         return y.member @ cells @ x.member.T  # 0 outside whole cells

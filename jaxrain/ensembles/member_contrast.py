@@ -78,12 +78,8 @@ def power(seed: int, member: int, hour: np.datetime64, most: float) -> float:
 
 def _van_der_corput(number: int) -> float:
     """Binary digits of a number, from 0, behind the point in reverse: 0, 1/2, 1/4, 3/4, ..."""
-    share, unit = 0.0, 1.0
-    while number:
-        number, digit = divmod(number, 2)
-        unit /= 2
-        share += digit * unit
-    return share
+    digits = f"{number:b}"
+    return int(digits[::-1], 2) / 2 ** len(digits)
 
 
 def sharpened(
