@@ -65,17 +65,17 @@ def main() -> None:
         parser.error(f"{arguments.store} has {len(joined)} wet training days: expected 2 or more")
     slope = np.mean([np.polyfit(*each, 1)[0] for each in joined.values()])
 
-    def height(of_cells: np.ndarray) -> float:
+    def at_one_mean(of_cells: np.ndarray) -> float:
         return float(np.mean(of_cells[1] - slope * of_cells[0]))
 
-    heights = {day: height(each) for day, each in joined.items()}
+    heights = {day: at_one_mean(each) for day, each in joined.items()}
     middle = np.mean(list(heights.values()))
     print("| day | cells | contrast, of the days' mean |\n| --- | --- | --- |")
-    for day, reached_by_day in heights.items():
-        print(f"| {day} | {len(joined[day][0])} | {np.exp(reached_by_day - middle):.2f} |")
+    for day, height in heights.items():
+        print(f"| {day} | {len(joined[day][0])} | {np.exp(height - middle):.2f} |")
     spread = np.std(list(heights.values()), ddof=1)
     print(f"between days ln(contrast) has a standard deviation of {spread:.2f}")
-    reached = {key: height(np.concatenate(hours, axis=1)) for key, hours in moved.items()}
+    reached = {key: at_one_mean(np.concatenate(hours, axis=1)) for key, hours in moved.items()}
     shifts = {
         way: np.array([reached[way, power] - reached[way, 1.0] for power in POWERS]) for way in ways
     }
