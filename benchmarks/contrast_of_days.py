@@ -2,12 +2,13 @@
 
     python benchmarks/contrast_of_days.py STORE [--side 25]
 
-Contrast of a cell is the standard deviation of its points over their mean. It falls with the mean,
-so all is compared at the same one, by the slope of ln(contrast) in ln(mean) that days have on
-average, over cells of 0.3 mm or more; days of fewer than 3 such cells are left out. Beside it
-stands what powers do: of whole hours, as `data.augment_contrast` does to patches, and with the
-means around points kept, as `sample.contrast` does to members; and how far powers, even by their
-logarithm, must reach for contrasts to differ as these days do.
+Two contrasts of a cell: of its clusters, the standard deviation of the means of 5 x 5 blocks over
+the cell's mean, and of its points, that of points inside their blocks, over the same. Both fall
+with the mean, so all is compared at the same one, by the slope of ln(contrast) in ln(mean) that
+days have on average, over cells of 0.3 mm or more; days of fewer than 3 such cells are left out.
+Beside it stands what powers do: of whole hours, as `data.augment_contrast` does to patches, and
+around points, as `sample.contrast` does to members; and how far powers, even by their logarithm,
+must reach for contrasts to differ as these days do.
 """
 
 import argparse
@@ -22,17 +23,31 @@ from jaxrain.pairs.store import open_store
 
 LEAST_MM = 0.3
 LEAST_CELLS = 3
-POWERS = (0.2, 0.25, 1 / 3, 0.5, 1 / 1.4, 1.0, 1.4, 2.0, 3.0, 4.0, 5.0)
+BLOCKS = 5  # along each edge of a cell
+POWERS = (1 / 9, 0.2, 1 / 3, 0.5, 1 / 1.4, 1.0, 1.4, 2.0, 3.0, 5.0, 9.0, 14.0)
+CONTRASTS = ("clusters", "points")
 
 
 def cells(rain: np.ndarray, side: int) -> np.ndarray:
-    """ln(mean) and ln(contrast) of an hour's whole cells [mm] that are wet enough, [2, n]."""
+    """ln(mean) and ln of both contrasts of an hour's whole cells [mm] that are wet, [3, n]."""
     height, width = (length // side * side for length in rain.shape)
     rain = rain[:height, :width].astype(np.float64)
-    mean = block_mean(rain, side, min_valid=1)
-    variance = block_mean(np.square(rain), side, min_valid=1) - np.square(mean)
-    wet = (mean >= LEAST_MM) & (variance > 0)
-    return np.stack([np.log(mean[wet]), np.log(np.sqrt(variance[wet]) / mean[wet])])
+    blocks = block_mean(rain, side // BLOCKS, min_valid=1)
+    mean = block_mean(blocks, BLOCKS, min_valid=1)
+    of_blocks = block_mean(np.square(blocks), BLOCKS, min_valid=1)
+    clusters = of_blocks - np.square(mean)
+    points = block_mean(np.square(rain), side, min_valid=1) - of_blocks
+    wet = (mean >= LEAST_MM) & (clusters > 0) & (points > 0)
+    contrasts = (np.log(np.sqrt(each[wet]) / mean[wet]) for each in (clusters, points))
+    return np.stack([np.log(mean[wet]), *contrasts])
+
+
+def around(rain: np.ndarray, power: float, side: int) -> np.ndarray:
+    """An hour's rain as `sample.contrast` takes it to a power."""
+    known = np.isfinite(rain)
+    fields = np.nan_to_num(rain)[None], known[None]
+    found = sharpened(*fields, np.array([power], np.float32), (side, side))[0]
+    return np.where(known, found, np.nan)
 
 
 def main() -> None:
@@ -41,21 +56,22 @@ def main() -> None:
     parser.add_argument("store", metavar="STORE", help="folder that prepare made")
     parser.add_argument("--side", type=int, default=25, help="of a coarse cell, points")
     arguments = parser.parse_args()
+    side = arguments.side
+    if side % BLOCKS:
+        parser.error(f"--side {side}: expected a multiple of {BLOCKS}")
     days: dict[str, list[np.ndarray]] = {}
-    sides = (arguments.side, arguments.side)
     ways = {
         "data.augment_contrast": bent,
-        "sample.contrast": lambda rain, power: sharpened(rain, power, sides),
+        "sample.contrast": lambda rain, power: around(rain, power, side),
     }
     moved: dict[tuple[str, float], list[np.ndarray]] = {}
     for area in open_store(arguments.store).areas:
         for hour in area.indices("train"):
             rain = np.asarray(area.fine(hour))
             day = str((area.hours[hour] - np.timedelta64(1, "s")).astype("datetime64[D]"))
-            days.setdefault(f"{area.name} {day}", []).append(cells(rain, arguments.side))
+            days.setdefault(f"{area.name} {day}", []).append(cells(rain, side))
             for way, power in itertools.product(ways, POWERS):
-                there = cells(ways[way](rain, power), arguments.side)
-                moved.setdefault((way, power), []).append(there)
+                moved.setdefault((way, power), []).append(cells(ways[way](rain, power), side))
     joined = {
         day: np.concatenate(hours, axis=1)
         for day, hours in days.items()
@@ -63,27 +79,34 @@ def main() -> None:
     }
     if len(joined) < 2:
         parser.error(f"{arguments.store} has {len(joined)} wet training days: expected 2 or more")
-    slope = np.mean([np.polyfit(*each, 1)[0] for each in joined.values()])
+    slopes = [
+        np.mean([np.polyfit(each[0], each[k], 1)[0] for each in joined.values()]) for k in (1, 2)
+    ]
 
-    def at_one_mean(of_cells: np.ndarray) -> float:
-        return float(np.mean(of_cells[1] - slope * of_cells[0]))
+    def at_one_mean(of_cells: np.ndarray) -> np.ndarray:
+        return np.mean(of_cells[1:] - np.outer(slopes, of_cells[0]), axis=1)
 
     heights = {day: at_one_mean(each) for day, each in joined.items()}
-    middle = np.mean(list(heights.values()))
-    print("| day | cells | contrast, of the days' mean |\n| --- | --- | --- |")
+    middle = np.mean(list(heights.values()), axis=0)
+    print("Contrast, of the days' mean:\n")
+    print(f"| day | cells | {' | '.join(CONTRASTS)} |\n| --- | --- | --- | --- |")
     for day, height in heights.items():
-        print(f"| {day} | {len(joined[day][0])} | {np.exp(height - middle):.2f} |")
-    spread = np.std(list(heights.values()), ddof=1)
-    print(f"between days ln(contrast) has a standard deviation of {spread:.2f}")
+        told = " | ".join(f"{factor:.2f}" for factor in np.exp(height - middle))
+        print(f"| {day} | {len(joined[day][0])} | {told} |")
+    spread = np.std(list(heights.values()), axis=0, ddof=1)
+    for name, each in zip(CONTRASTS, spread, strict=True):
+        print(f"between days ln(contrast) of {name} has a standard deviation of {each:.2f}")
     reached = {key: at_one_mean(np.concatenate(hours, axis=1)) for key, hours in moved.items()}
     shifts = {
         way: np.array([reached[way, power] - reached[way, 1.0] for power in POWERS]) for way in ways
     }
-    print(f"\n| power | contrast times, by {' | by '.join(ways)} |\n| --- | --- | --- |")
+    columns = [f"{way}, {name}" for way in ways for name in CONTRASTS]
+    print(f"\nContrast, times:\n\n| power | {' | '.join(columns)} |\n|{' --- |' * 5}")
     for power, *factors in zip(POWERS, *map(np.exp, shifts.values()), strict=True):
-        print(f"| {power:.3g} | " + " | ".join(f"{factor:.2f}" for factor in factors) + " |")
-    for way in ways:
-        print(f"{way}: {reach(spread, shifts[way])}")
+        told = " | ".join(f"{factor:.2f}" for factor in np.concatenate(factors))
+        print(f"| {power:.3g} | {told} |")
+    for way, (k, name) in itertools.product(ways, enumerate(CONTRASTS)):
+        print(f"{way}, {name}: {reach(spread[k], shifts[way][:, k])}")
 
 
 def reach(spread: float, shifts: np.ndarray) -> str:
@@ -94,11 +117,11 @@ def reach(spread: float, shifts: np.ndarray) -> str:
       shifts: of ln(contrast), of each of POWERS, [n].
     """
     logarithms = np.linspace(-1, 1, 201)
-    for most in np.arange(1.1, max(POWERS) + 0.05, 0.1):
+    for most in np.arange(1.1, 1 / POWERS[0] + 0.05, 0.1):
         drawn = np.interp(logarithms * np.log(most), np.log(POWERS), shifts)
         if drawn.std() >= spread:
             return f"powers between 1/{most:.1f} and {most:.1f} spread it as much"
-    return f"powers up to {max(POWERS):g} do not spread it as much"
+    return f"powers up to {1 / POWERS[0]:g} do not spread it as much"
 
 
 if __name__ == "__main__":

@@ -189,7 +189,7 @@ class Downscaler:
             coarse rain to be consistent with.
         """
         mesh = sampling_mesh(len(case.hours) * config.members)
-        # What is done to fields after the chain is not compiled into it.
+        # Powers of contrasts come with the fields, and what follows the chain is not compiled in.
         key = dataclasses.replace(config, members=1, seed=0, contrast=1.0, consistency="off"), mesh
         if key not in self._programs:
             self._programs[key] = self.program(config, mesh)
@@ -205,7 +205,9 @@ class Downscaler:
         regression = self.beside.regression
         if regression is None:
             return None
-        one = dataclasses.replace(config, members=1, noise_correlation=0.0, first_guess=None)
+        one = dataclasses.replace(
+            config, members=1, noise_correlation=0.0, first_guess=None, contrast=1.0
+        )
         mesh = sampling_mesh(len(case.hours))
         key = dataclasses.replace(one, seed=0), mesh, "regression"
         if key not in self._programs:

@@ -72,8 +72,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--contrast",
         metavar="C",
-        help="for about a day each member's rain goes through a power of its own, between 1/C and "
-        "C, for days sharper or duller than training saw; 1 for none",
+        help="for about a day a power of its own, between 1/C and C, gathers each member's rain "
+        "inside coarse cells or scatters it, for days sharper or duller than training saw; with "
+        "--consistency hard, or the means of cells move; 1 for none",
     )
     parser.add_argument(
         "--consistency",

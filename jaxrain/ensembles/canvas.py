@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from jaxrain.ensembles.settings import SampleConfig
 from jaxrain.ensembles.sharing import FIELDS
+from jaxrain.grids.cells import points_across
 from jaxrain.grids.grid import Grid
 from jaxrain.grids.tiling import Lattice
 from jaxrain.pairs.interpolation import interpolation_matrices
@@ -22,6 +23,7 @@ class Canvas:
       weights_y: rows of the interpolation matrices at the canvas's rows, [I, Hp, k].
       weights_x: likewise for columns, [I, Wp, l].
       origin: row and column of the first pixel in the area's grid, which noise is indexed by.
+      cell: pixels that a coarse cell is wide, rows and columns.
       maps: static fields and position in the network's units, [Hp, Wp, M]; None for none.
     """
 
@@ -29,6 +31,7 @@ class Canvas:
     weights_y: NDArray[np.float32]
     weights_x: NDArray[np.float32]
     origin: tuple[int, int]
+    cell: tuple[int, int]
     maps: NDArray[np.float32] | None = None
 
 
@@ -69,7 +72,9 @@ def make_canvas(
     if maps is not None:
         beyond = (height - maps.shape[0], width - maps.shape[1])
         maps = np.pad(maps, ((0, beyond[0]), (0, beyond[1]), (0, 0)), mode="edge")
-    return Canvas(lattice, padded(matrices.y, height), padded(matrices.x, width), origin, maps)
+    weights = padded(matrices.y, height), padded(matrices.x, width)
+    cell = points_across(coarse.y, fine.y), points_across(coarse.x, fine.x)
+    return Canvas(lattice, *weights, origin, cell, maps)
 
 
 def items_at_once(canvas: Canvas, config: SampleConfig, mesh: Mesh | None = None) -> int:

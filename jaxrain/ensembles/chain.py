@@ -25,6 +25,7 @@ from jaxrain.ensembles.calibration import Calibration, Drawn, rain_of
 from jaxrain.ensembles.canvas import Canvas
 from jaxrain.ensembles.fusion import cut_tiles, fuse
 from jaxrain.ensembles.lasting_noise import hour_weights, lasting_noise
+from jaxrain.ensembles.member_contrast import sharpened
 from jaxrain.ensembles.noise import white_noise
 from jaxrain.ensembles.predictors import Predictors
 from jaxrain.ensembles.settings import SampleConfig
@@ -34,7 +35,7 @@ from jaxrain.errors import InputError
 from jaxrain.grids.tiling import Lattice
 from jaxrain.pairs.conditioning import coarse_rain
 from jaxrain.pairs.encodings import encode_time
-from jaxrain.pairs.scaling import Scaling, target_bounds
+from jaxrain.pairs.scaling import Scaling, decode_target, encode_target, target_bounds
 
 # (condition [B, t, t, C], x [B, t, t, 1]) -> x0_hat [B, t, t, 1]
 OfTiles = Callable[[jax.Array, jax.Array], jax.Array]
@@ -74,7 +75,8 @@ def make_downscale(
       calibration: of the members; None leaves them as they come.
 
     Returns:
-      `downscale(parameters, canvas, coarse, members, minutes, seed=None, shifts=None) -> rain`:
+      `downscale(parameters, canvas, coarse, members, minutes, seed=None, shifts=None, powers=None)
+      -> rain`:
         parameters: the network's, as `apply` takes them.
         canvas: a `Canvas`.
         coarse: predictors of each item in physical units, NaN where missing, [n, C, k, l].
@@ -82,6 +84,7 @@ def make_downscale(
         minutes: valid hour of each, as `minutes_since_epoch` gives it, [n].
         shifts: how far earlier hours' noise has come since, as `pairs.steering.shifts` gives it,
           [n, K, 2], where `noise_correlation` is set; None where it stays.
+        powers: of each item's contrast, as `member_contrast.powers` gives them, [n]; None: none.
         rain: mm, [n, H, W]; NaN where a coarse cell that contributes is missing.
       It compiles once for each shape of canvas and number of items.
 
@@ -164,8 +167,10 @@ def make_chain(
         minutes: jax.Array,
         seed: jax.Array,
         shifts: jax.Array | None,
+        powers: jax.Array | None,
         *,
         lattice: Lattice,
+        cell: tuple[int, int],
         axis: str | None = None,
     ) -> Any:
         network = partial(apply, parameters)
@@ -176,6 +181,11 @@ def make_chain(
 
         mask, rain_mm = coarse_rain(scaling, coarse, each(weights_y), each(weights_x))
 
+        def inside(field: jax.Array) -> jax.Array:
+            height, width = lattice.shape
+            return field[:, :height, :width, 0]
+
+        known = inside(mask) > 0
         tile = lattice.tile
         predictors = Predictors(scaling, coarse, weights_y, weights_x, maps, clock)
 
@@ -222,9 +232,18 @@ def make_chain(
             guessed = fuse(partial(guess_tiles, side), lattice, count, config.batch, axis)
             return clipped(guessed(noise, 0.0), target_bounds(scaling))
 
+        def contrasted(x0: jax.Array) -> jax.Array:
+            if powers is None:
+                return x0
+            coarse_mm = inside(rain_mm)
+            rain = decode_target(scaling, inside(x0), coarse_mm)
+            own = encode_target(scaling, sharpened(rain, known, powers, cell), coarse_mm)
+            height, width = lattice.shape
+            return x0.at[:, :height, :width, 0].set(jnp.where(known, own, inside(x0)))
+
         begun = None
         if guess is not None:
-            begun = guess_from(sides, white(_OF_GUESS, members)) - expected
+            begun = contrasted(guess_from(sides, white(_OF_GUESS, members))) - expected
 
         def noise(k: ArrayLike) -> jax.Array:
             fresh = white(k, members) * jnp.where(jnp.asarray(k) == 0, 1.0, config.noise_scale)
@@ -236,6 +255,8 @@ def make_chain(
 
         denoise = denoise_from(sides)
         x0 = expected + sampler(denoise, noise)
+        if guess is None:
+            x0 = contrasted(x0)
         centre = None
         if centred:
             nobody, unturned = jnp.full_like(members, -1), jnp.zeros_like(sides)
@@ -250,23 +271,23 @@ def make_chain(
 
             centre = jax.lax.fori_loop(0, draws, add, blank) / draws
 
-        def inside(field: jax.Array) -> jax.Array:
-            height, width = lattice.shape
-            return field[:, :height, :width, 0]
-
-        known = inside(mask) > 0
         shared = None if centre is None else inside(centre)
         return finish(Drawn(inside(x0), shared, inside(rain_mm), known))
 
     abreast = 1 if mesh is None else mesh.shape[FIELDS]
 
-    @partial(jax.jit, static_argnames="lattice")
-    def shared_chain(*arguments: Any, lattice: Lattice) -> Any:
+    @partial(jax.jit, static_argnames=("lattice", "cell"))
+    def shared_chain(*arguments: Any, lattice: Lattice, cell: tuple[int, int]) -> Any:
         if mesh is None:
-            return chain(*arguments, lattice=lattice)
+            return chain(*arguments, lattice=lattice, cell=cell)
         # Each device by itself, so that nothing is sent but what `fuse` sends.
         return jax.shard_map(
-            partial(chain, lattice=lattice, axis=TILES if mesh.shape[TILES] > 1 else None),
+            partial(
+                chain,
+                lattice=lattice,
+                cell=cell,
+                axis=TILES if mesh.shape[TILES] > 1 else None,
+            ),
             mesh=mesh,
             in_specs=_SPECS,
             out_specs=PartitionSpec(FIELDS),
@@ -281,6 +302,7 @@ def make_chain(
         minutes: ArrayLike,
         seed: int | None = None,
         shifts: ArrayLike | None = None,
+        powers: ArrayLike | None = None,
     ) -> Any:
         count = len(np.asarray(members))
         # Spare places repeat the last field, so that all devices have as many.
@@ -301,7 +323,9 @@ def make_chain(
             minutes,
             np.uint32(config.seed if seed is None else seed),
             np.asarray(shifts, np.int32)[filled] if config.noise_correlation else None,
+            None if powers is None else np.asarray(powers, np.float32)[filled],
             lattice=canvas.lattice,
+            cell=canvas.cell,
         )
         return jax.tree.map(lambda x: x[:count], found) if len(filled) > count else found
 
@@ -310,4 +334,4 @@ def make_chain(
 
 # Of the chain's arguments: what each field has of its own, and what all share.
 _ALL, _EACH = PartitionSpec(), PartitionSpec(FIELDS)
-_SPECS = (_ALL, _ALL, _ALL, _EACH, _ALL, _ALL, _EACH, _EACH, _EACH, _ALL, _EACH)
+_SPECS = (_ALL, _ALL, _ALL, _EACH, _ALL, _ALL, _EACH, _EACH, _EACH, _ALL, _EACH, _EACH)

@@ -10,11 +10,12 @@ from jaxrain.diffusion.samplers import SAMPLERS
 from jaxrain.ensembles.calibration import Calibration, rain_of
 from jaxrain.ensembles.canvas import items_at_once, make_canvas
 from jaxrain.ensembles.chain import CENTRE_DRAWS, make_chain, make_downscale
+from jaxrain.ensembles.member_contrast import sharpened
 from jaxrain.ensembles.settings import SampleConfig
 from jaxrain.ensembles.turning import turned_back
 from jaxrain.errors import InputError
 from jaxrain.grids.grid import Grid
-from jaxrain.pairs.scaling import Scaling, decode_target
+from jaxrain.pairs.scaling import Scaling, decode_target, encode_target
 
 SCALING = Scaling(
     channels=("t500", "tp"),
@@ -316,12 +317,22 @@ def keeps(parameters, x, s):
 GUESSED = {"sampler": "dpmpp_2m", "sigma_max": 0.3, "sigma_min": 0.1, "first_guess": "RUN"}
 
 
-def ends(guess, *, steps=4, regress=None, members=(0, 1), minutes=(MINUTES, MINUTES), **settings):
+def ends(
+    guess,
+    *,
+    steps=4,
+    regress=None,
+    members=(0, 1),
+    minutes=(MINUTES, MINUTES),
+    powers=None,
+    **settings,
+):
     """x0 at the end of a chain from a first guess, of two members or of two hours."""
     config = SampleConfig(**{"steps": steps, "batch": 4, **GUESSED, **settings})
     shared = {"finish": lambda drawn: drawn.x0, "centred": False}
     chain = make_chain(keeps, SCALING, PROCESS, config, guess=guess, regress=regress, **shared)
-    return np.asarray(chain(0, canvas(), coarse_fields(1).repeat(2, 0), members, minutes))
+    coarse = coarse_fields(1).repeat(2, 0)
+    return np.asarray(chain(0, canvas(), coarse, members, minutes, powers=powers))
 
 
 @pytest.mark.parametrize("sampler", ["dpmpp_2m", "heun"])
@@ -377,6 +388,47 @@ def test_of_a_run_of_two_stages_the_guess_is_of_the_whole():
         regress=lambda _, condition: condition[..., :1],
     )
     np.testing.assert_allclose(both, whole, atol=1e-5)
+
+
+def sharper(x0, where, coarse, powers):
+    """x0 of each member's rain once it has its contrast, [n, H, W]."""
+    height, width = FINE.shape
+    coarse_mm = where.weights_y[0, :height] @ coarse[:, 1] @ where.weights_x[0, :width].T
+    rain = decode_target(SCALING, jnp.asarray(x0), coarse_mm)
+    known = jnp.ones(rain.shape, bool)
+    assert where.cell == (5, 5)
+    return encode_target(SCALING, sharpened(rain, known, jnp.asarray(powers), (5, 5)), coarse_mm)
+
+
+def test_a_chain_from_pure_noise_ends_with_its_members_contrasts():
+    coarse, powers = coarse_fields(3), np.array([0.5, 1.0, 4.0], np.float32)
+    finish = {"finish": lambda drawn: drawn.x0, "centred": False}
+    config = SampleConfig(sampler="dpmpp_2m", steps=4, batch=4)
+    chain = make_chain(smooth, SCALING, PROCESS, config, **finish)
+    members = (jnp.float32(1), canvas(), coarse, [0, 1, 2], [MINUTES] * 3)
+    plain, found = (np.asarray(chain(*members, powers=each)) for each in (None, powers))
+    expected = sharper(plain, canvas(), coarse, powers)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    assert abs(found - plain).max((1, 2)).tolist() > [0.1, 0, 0.1]
+    np.testing.assert_allclose(found[1], np.maximum(plain, expected)[1], atol=1e-4)
+    (alone,) = chain(*members[:2], coarse[2:], [2], [MINUTES], powers=powers[2:])
+    np.testing.assert_allclose(alone, found[2], atol=1e-5)
+
+
+@pytest.mark.parametrize("regress", [None, lambda _, condition: condition[..., :1]])
+def test_a_guess_has_its_members_contrast_before_the_chain_goes_on(regress):
+    powers = np.array([4.0, 0.25], np.float32)
+    plain, found = (
+        ends(lambda _, condition, noise: jnp.full_like(noise, 0.3), regress=regress, powers=each)
+        for each in (None, powers)
+    )
+    begun = np.full((2, *FINE.shape), 0.3)
+    change = sharper(begun, canvas(), coarse_fields(1).repeat(2, 0), powers) - begun
+    # Where the noise does not carry both to what x0 is at most.
+    free = abs(change) < 0.5
+    assert free.mean() > 0.9
+    np.testing.assert_allclose((found - plain)[free], change[free], atol=1e-3)
+    assert (change[free] > 0.1).any()
 
 
 def test_only_a_chain_that_begins_at_sigma_max_can_begin_from_a_guess():

@@ -31,44 +31,40 @@ _ITERATIONS = 20
 # Relative: what sums of a cell may differ by, which is nothing that a cell lacks.
 _ROUNDING = 1e-12
 
-# (rain of one field [H, W], its hour, what it was before its contrast) -> the same, held
-Adjust = Callable[[NDArray[np.float32], int, NDArray[np.float32]], NDArray[np.float32]]
+# (rain of one field [H, W], its hour) -> the same held to the coarse rain
+Adjust = Callable[[NDArray[np.float32], int], NDArray[np.float32]]
 
 
-def consistent(case: Case, name: str, *, changed: bool = False) -> Adjust | None:
+def consistent(case: Case, name: str) -> Adjust | None:
     """How the fields of a case are adjusted.
 
     Args:
       case: whose coarse rain it is.
       name: of `STRENGTHS`; soft goes half the way from the field's own means, hard all of it.
-      changed: whether fields come changed, and their own means are those that they had before.
 
     Returns:
-      None for off, where nothing is changed. Cells that the case holds only in part, or of which
-      the coarse rain or a point is missing, stay as they are.
+      None for off. Cells that the case holds only in part, or of which the coarse rain or a point
+      is missing, stay as they are.
 
     Raises:
       InputError: the predictors hold no rain.
     """
     strength = STRENGTHS[name]
-    if not strength and not changed:
+    if not strength:
         return None
-    if strength and RAIN_CHANNEL not in case.channels:
+    if RAIN_CHANNEL not in case.channels:
         raise InputError(
             f"sample.consistency={name}: the predictors ({', '.join(case.channels)}) hold no rain "
             f"to agree with; set it to off, or train with {RAIN_CHANNEL}"
         )
+    channel = case.channels.index(RAIN_CHANNEL)
     y = Axis.of(case.coarse_grid.y, case.fine_grid.y)
     x = Axis.of(case.coarse_grid.x, case.fine_grid.x)
 
-    def adjust(
-        rain_mm: NDArray[np.float32], hour: int, before_mm: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
-        goal = cell_means(before_mm, y, x)
-        if strength:
-            coarse = case.coarse[hour, case.channels.index(RAIN_CHANNEL)]
-            goal += strength * (np.maximum(coarse[np.ix_(y.chosen, x.chosen)], 0) - goal)
-        return adjusted(rain_mm, goal, y, x)
+    def adjust(rain_mm: NDArray[np.float32], hour: int) -> NDArray[np.float32]:
+        own = cell_means(rain_mm, y, x)
+        coarse = np.maximum(case.coarse[hour, channel][np.ix_(y.chosen, x.chosen)], 0)
+        return adjusted(rain_mm, own + strength * (coarse - own), y, x)
 
     return adjust
 

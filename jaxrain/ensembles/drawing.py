@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from jaxrain.ensembles.canvas import Canvas, items_at_once, make_canvas
 from jaxrain.ensembles.consistency import consistent
-from jaxrain.ensembles.member_contrast import contrasting
+from jaxrain.ensembles.member_contrast import powers
 from jaxrain.ensembles.noise import minutes_since_epoch
 from jaxrain.ensembles.settings import SampleConfig
 from jaxrain.pairs.cases import Case
@@ -50,7 +50,7 @@ def canvas_of(case: Case, data: DataConfig, config: SampleConfig) -> Canvas:
 
 
 def finishing(case: Case, config: SampleConfig) -> Finish | None:
-    """What is done to a case's fields after their chain: contrasts, then the means of cells.
+    """What is done to a case's fields after their chain: the means of coarse cells.
 
     Returns:
       None where fields stay as they are.
@@ -58,19 +58,8 @@ def finishing(case: Case, config: SampleConfig) -> Finish | None:
     Raises:
       InputError: there is no coarse rain to be consistent with.
     """
-    contrast = contrasting(case, config.contrast, config.seed)
-    hold = consistent(case, config.consistency, changed=contrast is not None)
-    if hold is None:
-        return None
-
-    def finish(field: NDArray[np.float32], item: Item) -> NDArray[np.float32]:
-        changed = field
-        if contrast is not None:
-            changed = contrast(field, item.hour, item.member)
-            changed = np.where(changed < config.dry_below_mm, np.float32(0), changed)
-        return hold(changed, item.hour, field)
-
-    return finish
+    hold = consistent(case, config.consistency)
+    return None if hold is None else lambda field, item: hold(field, item.hour)
 
 
 def draw(
@@ -110,7 +99,8 @@ def draw(
         hours = np.asarray([item.hour for item in full])
         members = np.asarray([item.member for item in full])
         named = (canvas, case.coarse[hours], members, minutes[hours], config.seed)
-        return downscale(parameters, *named, None if way is None else way[hours])
+        contrasts = powers(case.hours[hours], members, config.contrast, config.seed)
+        return downscale(parameters, *named, None if way is None else way[hours], contrasts)
 
     # One chunk ahead: a device works on it while the host stores the one before.
     ahead = start(chunks[0]) if chunks else None

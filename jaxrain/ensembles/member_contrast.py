@@ -1,41 +1,43 @@
-"""Members of different contrast: for about a day, a member's rain goes through a power of its own.
+"""Members of different contrast: for about a day, a power of its own gathers a member's rain.
 
 How much rain varies inside coarse cells of the same mean differs from day to day, and by more than
 a network learns from few days: its members are too much alike, and too smooth on days sharper than
-those. Here every member has for about a day a power, drawn evenly by its logarithm.
-`benchmarks/contrast_of_days.py` says how far powers must reach for members to differ as the
-training days do. As in `jaxrain.pairs.contrast`, powers are what a multifractal cascade takes rain
-to another contrast by.
+those. Here every member has for about a day a power, drawn evenly by its logarithm, of how much
+falls around a point in the coarse cell's mean: where more falls than in the cell it then falls
+heavier, or less so. Around is a third of a cell wide. Days differ as much in how rain clusters
+inside cells as in how much points differ inside clusters, and such a power moves both about alike;
+a power of each point's own rain would move the latter most. `benchmarks/contrast_of_days.py`
+measures both, and what powers do.
 
-In mm, after the chain, point by point but for the means around it: any member and hour can still
-be made alone, and tiles play no part.
+A draw of one step gets its contrast as it comes, a first guess before the chain goes on from it,
+which so gives it the texture of such rain; a chain from pure noise at its end. All is done on the
+whole canvas, so tiles play no part, and any member and hour can still be made alone.
 """
 
 import math
-from collections.abc import Callable
-from functools import cache
 from statistics import NormalDist
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import correlate1d
 
 from jaxrain.ensembles.consistency import MOST_FACTOR
-from jaxrain.pairs.cases import Case
 
 _NORMAL = NormalDist()
 _DAY = np.timedelta64(1, "D")
 _BEFORE = 2**31  # days, so that none is negative
-
-# (rain of one field [H, W], its hour's number, its member) -> the same with its own contrast
-Contrast = Callable[[NDArray[np.float32], int, int], NDArray[np.float32]]
+_ROUNDS = 3  # what the limit of a point cut off in one is given back in the next
 
 
-def contrasting(case: Case, most: float, seed: int) -> Contrast | None:
-    """How the members of a case get their contrasts.
+def powers(
+    hours: NDArray[np.datetime64], members: NDArray[np.integer], most: float, seed: int
+) -> NDArray[np.float32] | None:
+    """The power of each of some fields, [n].
 
     Args:
-      case: whose hours and grids they are; a coarse cell is as wide as its grids say.
+      hours: of the fields, UTC, [n].
+      members: whose they are, from 0, [n].
       most: the largest power, the least is 1 / most; 1 leaves members as they are.
       seed: of the ensemble.
 
@@ -44,13 +46,8 @@ def contrasting(case: Case, most: float, seed: int) -> Contrast | None:
     """
     if most == 1.0:
         return None
-    fine, coarse = case.fine_grid, case.coarse_grid
-    sides = _side(fine.y, coarse.y), _side(fine.x, coarse.x)
-
-    def contrast(rain_mm: NDArray[np.float32], hour: int, member: int) -> NDArray[np.float32]:
-        return sharpened(rain_mm, power(seed, member, case.hours[hour], most), sides)
-
-    return contrast
+    each = zip(members, hours, strict=True)
+    return np.array([power(seed, int(member), hour, most) for member, hour in each], np.float32)
 
 
 def power(seed: int, member: int, hour: np.datetime64, most: float) -> float:
@@ -83,53 +80,69 @@ def _van_der_corput(number: int) -> float:
 
 
 def sharpened(
-    rain_mm: NDArray[np.float32], exponent: float, sides: tuple[int, int]
-) -> NDArray[np.float32]:
-    """Rain to a power, times what brings the means around each point back near what they were.
+    rain_mm: jax.Array, known: jax.Array, exponents: jax.Array, sides: tuple[int, int]
+) -> jax.Array:
+    """Rain times how much falls around, of the mean, to a power.
 
-    Near, for that factor varies too, and some points would take too much: what the cells then lack
-    or have too much is for `consistency` to mend.
+    Points are brought near the mean that they had; of what that leaves, each place gives back the
+    rain that lay around it before, to where it lies now. So fields keep their total, but for what
+    the limit cuts off. Means of coarse cells move, the more the further an exponent is from 1: to
+    hold them is for `consistency`.
 
     Args:
-      rain_mm: [H, W], not negative, NaN where missing.
-      exponent: above 0; above 1 sharpens.
-      sides: points that the means are wide, rows and columns.
+      rain_mm: not negative, [n, H, W].
+      known: where it is more than a filled hole, bool [n, H, W].
+      exponents: above 0; above 1 sharpens. [n].
+      sides: points that a coarse cell is wide, rows and columns.
 
     Returns:
-      [H, W]; dry points stay dry, and none has more than MOST_FACTOR times its rain.
+      [n, H, W], 0 where not known. Dry points stay dry, and none has more than MOST_FACTOR times
+      its rain.
     """
-    known = np.isfinite(rain_mm)
-    rain = np.where(known, rain_mm, 0.0).astype(np.float64)
-    points = _around(known.astype(np.float64), sides)
-    before = _ratio(_around(rain, sides), points)
-    bent = before * _ratio(rain, before) ** exponent
-    after = _ratio(_around(bent, sides), points)
-    factor = np.where(after > 0, _ratio(before, after), 1.0)
-    held = np.minimum(bent * factor, MOST_FACTOR * rain)
-    return np.where(known, held, np.nan).astype(np.float32)
+    shown = known.astype(rain_mm.dtype)
+    rain = jnp.where(known, rain_mm, 0.0)
+    places = _around(shown, sides)
+    nearby = (round(sides[0] / 3), round(sides[1] / 3))
+    near = _ratio(_around(rain, nearby), _around(shown, nearby))
+    mean = _around(rain, sides)
+    around = _ratio(near, _ratio(mean, places))
+    changed = rain * jnp.where(around > 0, around, 1.0) ** (exponents[:, None, None] - 1)
+    changed = jnp.minimum(changed * _ratio(mean, _around(changed, sides)), MOST_FACTOR * rain)
+    share = _ratio(shown, places)
+    before = _around(rain * share, sides)
+    for _ in range(_ROUNDS):
+        now = _around(changed * share, sides)
+        factor = share * _around(shown * _ratio(before, now), sides)
+        changed = jnp.minimum(changed * factor, MOST_FACTOR * rain)
+    return changed
 
 
-def _ratio(above: NDArray[np.float64], below: NDArray[np.float64]) -> NDArray[np.float64]:
+def _ratio(above: jax.Array, below: jax.Array) -> jax.Array:
     """above / below; 0 where there is nothing below."""
-    return np.divide(above, below, out=np.zeros_like(above), where=below > 0)
+    return jnp.where(below > 0, above / jnp.where(below > 0, below, 1.0), 0.0)
 
 
-def _around(field: NDArray[np.float64], sides: tuple[int, int]) -> NDArray[np.float64]:
-    """Weighed sums over the points around, which count for less with distance."""
-    for axis, side in enumerate(sides):
-        # Beyond the edges lies nothing. No running sums: what they leave of a shower is no rain.
-        field = correlate1d(field, _weights(side), axis, mode="constant")
-    return field
+def _around(fields: jax.Array, sides: tuple[int, int]) -> jax.Array:
+    """Weighed sums over the points around, which count for less with distance, [n, H, W].
+
+    Beyond the edges lies nothing. No running sums: what they leave of a shower is no rain.
+    """
+    rows, columns = (
+        _band(length, side, fields.dtype)
+        for length, side in zip(fields.shape[1:], sides, strict=True)
+    )
+    return jnp.einsum("ih,nhw,wj->nij", rows, fields, columns, precision="highest")
 
 
-@cache
-def _weights(side: int) -> NDArray[np.float64]:
-    """Three box means in a row, almost a normal curve; of odd width, so that none leans."""
+def _band(length: int, side: int, dtype: jnp.dtype) -> jax.Array:
+    """Weights of the points of an axis around each of them, [length, length].
+
+    Three box means in a row, almost a normal curve; of odd width, so that none leans.
+    """
     box = np.full(side | 1, 1 / (side | 1))
-    return np.convolve(np.convolve(box, box), box)
-
-
-def _side(fine: NDArray[np.float64], coarse: NDArray[np.float64]) -> int:
-    """Points of an axis that a coarse cell is wide."""
-    spacing = [float(np.abs(np.diff(axis)).mean()) for axis in (coarse, fine)]
-    return max(round(spacing[0] / spacing[1]), 1)
+    weights = np.convolve(np.convolve(box, box), box)
+    outwards = jnp.asarray([*weights[len(weights) // 2 :], 0.0], dtype)  # none beyond
+    # Made when it runs: of a wide domain it is too much to be put into a program.
+    places = jax.lax.optimization_barrier(jnp.arange(length))
+    apart = jnp.abs(places[:, None] - places)
+    return outwards[jnp.minimum(apart, len(outwards) - 1)]

@@ -38,8 +38,9 @@ class SampleConfig:
       calibrate: whether members go through RUN/calibration.json, where `tune --calibrate` made one.
       turn: whether members look at the weather from the eight sides of the square in turn, of a
         network that was trained with data.augment.
-      contrast: for about a day, each member's rain goes through a power of its own between
-        1 / contrast and contrast, its means over a coarse cell's width kept; 1 leaves it.
+      contrast: for about a day, a power of its own between 1 / contrast and contrast gathers each
+        member's rain inside coarse cells, or scatters it, in the first guess if there is one. Its
+        total stays; the means of cells move unless consistency is hard. 1 leaves it.
       noise_correlation: of an hour's noise with the next hour's along the steering wind, so that a
         sequence does not flicker; 0 draws every hour anew.
       noise_hours: hours that the noise remembers, more than 1 / (1 - noise_correlation).
@@ -64,7 +65,7 @@ class SampleConfig:
     dry_below_mm: float = Field(default=0.0, ge=0)
     calibrate: bool = True
     turn: bool = False
-    contrast: float = Field(default=1.0, ge=1, le=10)
+    contrast: float = Field(default=1.0, ge=1, le=20)
     noise_correlation: float = Field(default=0.0, ge=0, lt=1)
     noise_hours: int = Field(default=12, ge=1, le=120)
     consistency: str = "off"

@@ -27,3 +27,9 @@ def whole_cells(
     inside = (coarse - half >= fine.min() - margin) & (coarse + half <= fine.max() + margin)
     chosen = np.flatnonzero(inside)
     return nearest_matrix(coarse, fine)[:, chosen], chosen
+
+
+def points_across(coarse: NDArray[np.float64], fine: NDArray[np.float64]) -> int:
+    """How many points of one axis a coarse cell is wide, rounded, 1 or more."""
+    wide, narrow = (float(np.abs(np.diff(axis)).mean()) for axis in (coarse, fine))
+    return max(round(wide / narrow), 1)
