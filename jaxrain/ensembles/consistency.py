@@ -3,8 +3,9 @@
 In mm, after the chain. Points are multiplied by a factor that varies smoothly from cell to cell,
 and then, by what that still leaves, cell by cell: one factor a cell alone would draw the coarse
 grid into the rain. No point is multiplied by more than `MOST_FACTOR`; where that does not bring a
-cell what it lacks, the rest is laid evenly over it: a single wet point is not blown up to a flood.
-So rain is never negative, and a cell that is dry in the coarse rain is dry.
+cell what it lacks, the rest is laid over it, most in its middle: a single wet point is not blown
+up to a flood, and no edge is drawn. So rain is never negative, and a cell that is dry in the coarse
+rain is dry.
 """
 
 import functools
@@ -90,6 +91,15 @@ class Axis:
         return cls(chosen, member, bilinear_matrix(coarse, fine)[:, chosen])
 
     @functools.cached_property
+    def middle(self) -> NDArray[np.float64]:
+        """Rises from the edges of each cell to its middle, 1 on average, 0 outside cells, [m]."""
+        size = self.member.sum(0)
+        place = (self.member * np.cumsum(self.member, axis=0)).sum(1)
+        inwards = np.minimum(place, self.member @ (size + 1) - place)
+        mean: NDArray[np.float64] = self.member @ (self.member.T @ inwards / size)
+        return np.divide(inwards, mean, out=np.zeros_like(mean), where=mean > 0)
+
+    @functools.cached_property
     def near(self) -> list[NDArray[np.float64]]:
         """Weights of the cell before, its own and the one after on each cell's points: 3 x [m, n].
 
@@ -139,7 +149,8 @@ def adjusted(
     factor = np.where(spread(known.astype(np.float64)) > 0, factor, 1.0)
     short = known & (goal > MOST_FACTOR * mean * (1 + _ROUNDING))
     lacking = np.where(short, np.maximum(goal - means(rain * factor), 0), 0.0)
-    return (rain_mm * factor + spread(lacking)).astype(np.float32)
+    laid = spread(lacking) * np.outer(y.middle, x.middle)
+    return (rain_mm * factor + laid).astype(np.float32)
 
 
 def _smooth_factor(

@@ -59,6 +59,14 @@ def _stepwise(*sizes):
     return [Axis(np.arange(each.shape[1]), each, each) for each in axes]
 
 
+def test_what_a_cell_lacks_is_laid_most_in_its_middle():
+    dry = np.zeros((6, 7), np.float32)
+    got = adjusted(dry, np.array([[1.0, 2.0]]), *_stepwise([6], [3, 4]))
+    np.testing.assert_allclose([got[:, :3].mean(), got[:, 3:].mean()], [1.0, 2.0], rtol=1e-6)
+    np.testing.assert_allclose(got[0, :3] / got[0, 0], [1, 2, 1], rtol=1e-6)
+    np.testing.assert_allclose(got[:, 3] / got[0, 3], [1, 2, 3, 3, 2, 1], rtol=1e-6)
+
+
 def test_factors_do_not_draw_the_edges_of_cells():
     # Even rain that is to become more from cell to cell: no wider a step at an edge than inside.
     grid = Grid(np.arange(40.0), np.arange(40.0), projected=True)

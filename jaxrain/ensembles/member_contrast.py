@@ -4,7 +4,8 @@ How much rain varies inside coarse cells of the same mean differs from day to da
 a network learns from few days: its members are too much alike, and too smooth on days sharper than
 those. Here every member has for about a day a power, drawn evenly by its logarithm, of how much
 falls around a point in the coarse cell's mean: where more falls than in the cell it then falls
-heavier, or less so. Around is a third of a cell wide. Days differ as much in how rain clusters
+heavier, or less so. A quarter of the rain stays where it is, so that light cells beside heavy ones
+do not run dry. Around is a third of a cell wide. Days differ as much in how rain clusters
 inside cells as in how much points differ inside clusters, and such a power moves both about alike;
 a power of each point's own rain would move the latter most. `benchmarks/contrast_of_days.py`
 measures both, and what powers do.
@@ -27,6 +28,7 @@ from jaxrain.ensembles.consistency import MOST_FACTOR
 _NORMAL = NormalDist()
 _DAY = np.timedelta64(1, "D")
 _BEFORE = 2**31  # days, so that none is negative
+STAYS = 0.25
 _ROUNDS = 3  # what the limit of a point cut off in one is given back in the next
 
 
@@ -82,7 +84,7 @@ def _van_der_corput(number: int) -> float:
 def sharpened(
     rain_mm: jax.Array, known: jax.Array, exponents: jax.Array, sides: tuple[int, int]
 ) -> jax.Array:
-    """Rain times how much falls around, of the mean, to a power.
+    """Rain times how much falls around, of the mean, to a power; a share of it as it was.
 
     Points are brought near the mean that they had; of what that leaves, each place gives back the
     rain that lay around it before, to where it lies now. So fields keep their total, but for what
@@ -106,7 +108,8 @@ def sharpened(
     near = _ratio(_around(rain, nearby), _around(shown, nearby))
     mean = _around(rain, sides)
     around = _ratio(near, _ratio(mean, places))
-    changed = rain * jnp.where(around > 0, around, 1.0) ** (exponents[:, None, None] - 1)
+    bent = rain * jnp.where(around > 0, around, 1.0) ** (exponents[:, None, None] - 1)
+    changed = STAYS * rain + (1 - STAYS) * bent
     changed = jnp.minimum(changed * _ratio(mean, _around(changed, sides)), MOST_FACTOR * rain)
     share = _ratio(shown, places)
     before = _around(rain * share, sides)

@@ -4,7 +4,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from jaxrain.ensembles.consistency import MOST_FACTOR
-from jaxrain.ensembles.member_contrast import power, powers, sharpened
+from jaxrain.ensembles.member_contrast import STAYS, power, powers, sharpened
 
 SIDES = (6, 4)
 
@@ -70,8 +70,12 @@ def test_spots_alone_in_what_is_around_go_to_their_power():
     field = np.zeros((2, 2460), np.float32)
     field[:, ::123], field[:, 61::123] = 1.0, 3.0
     inner = slice(738, -738)  # beyond the reach of the edges
-    for exponent, least in ((2.0, 0.4), (0.5, 4 / (1 + np.sqrt(3)))):
-        expected = np.select([field == 1, field == 3], [least, 4 - least])
+    near = (3 * 41**2 + 1) / 4 / 41**3  # weight of a point in what is around it
+    around = np.array([1.0, 3.0]) * near / (4 / 123)
+    for exponent in (2.0, 0.5):
+        spots = np.array([1.0, 3.0]) * (STAYS + (1 - STAYS) * around ** (exponent - 1))
+        least, most = spots * 4 / spots.sum()
+        expected = np.select([field == 1, field == 3], [least, most])
         found = one(field, exponent, (1, 123))
         np.testing.assert_allclose(found[:, inner], expected[:, inner], rtol=1e-4)
 
