@@ -30,6 +30,11 @@ def whole_cells(
 
 
 def points_across(coarse: NDArray[np.float64], fine: NDArray[np.float64]) -> int:
-    """How many points of one axis a coarse cell is wide, rounded, 1 or more."""
+    """How many points of one axis a coarse cell is wide, rounded, 1 or more.
+
+    1 where an axis has one point alone, whose width nothing tells.
+    """
+    if min(len(coarse), len(fine)) < 2:
+        return 1
     wide, narrow = (float(np.abs(np.diff(axis)).mean()) for axis in (coarse, fine))
     return max(round(wide / narrow), 1)

@@ -1,6 +1,6 @@
 import numpy as np
 
-from jaxrain.grids.cells import whole_cells
+from jaxrain.grids.cells import points_across, whole_cells
 from jaxrain.grids.regrid import block_axis
 
 
@@ -28,3 +28,11 @@ def test_cells_of_blocks_are_whole_and_those_a_window_cuts_are_not():
     members, chosen = whole_cells(coarse[::-1], fine)
     np.testing.assert_array_equal(chosen, np.arange(5))
     assert members[0, 4] == 1
+
+
+def test_a_cell_is_so_many_points_wide_whatever_the_axes_direction():
+    latitude = np.arange(30, 20, -0.01)
+    assert points_across(np.arange(20, 30.1, 0.25), latitude) == 25
+    assert points_across(np.arange(20, 30.1, 0.105), latitude) == 10  # as near as points allow
+    assert points_across(latitude, latitude[::10]) == 1  # finer than the points
+    assert points_across(np.array([5.0]), latitude) == 1
