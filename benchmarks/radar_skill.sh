@@ -55,6 +55,10 @@ jaxrain train "${config[@]}" "${generator[@]}" train.start_from=runs/generator t
 jaxrain train "${config[@]}" "${generator[@]}" data.augment_contrast=3 \
   train.start_from=runs/denoiser train.steps=8000 train.run=runs/generator_3
 
+# Two stages: what the regression leaves.
+jaxrain train "${config[@]}" data.target=regression train.regression=runs/regression_l2 \
+  train.run=runs/two_stages
+
 beside=()
 draw() { # NAME RUN [option ...]: 16 members of one contrast, held to the coarse rain
   jaxrain sample "runs/$2" --output "runs/$1.nc" --members 16 --contrast 1 --consistency hard "${@:3}"
@@ -88,10 +92,15 @@ draw generator_longer_off generator_longer --consistency off
 draw guessed_longer denoiser --steps 6 --first-guess runs/generator_longer --sigma-max 4
 
 # Members of different contrast.
-draw denoiser_contrast denoiser --steps 8 --contrast 3 --members 8
-draw generator_longer_contrast generator_longer --contrast 3
+draw denoiser_contrast denoiser --steps 8 --contrast 12 --members 8
+draw generator_longer_contrast generator_longer --contrast 12
 draw generator_3_off generator_3 --consistency off
 draw guessed_longer_contrast denoiser --steps 6 --first-guess runs/generator_longer --sigma-max 4 \
-  --contrast 3
+  --contrast 12
+
+draw two_stages two_stages --steps 8
+draw two_stages_contrast two_stages --steps 8 --contrast 12
+draw two_stages_guessed two_stages --steps 6 --first-guess runs/generator_longer --sigma-max 4 \
+  --contrast 12
 jaxrain verify runs/guessed_longer_contrast.nc --report runs/radar_skill \
   --beside regression_l2=runs/regression_l2.nc regression_l1=runs/regression_l1.nc "${beside[@]}"
