@@ -237,9 +237,11 @@ def make_chain(
                 return x0
             coarse_mm = inside(rain_mm)
             rain = decode_target(scaling, inside(x0), coarse_mm)
-            own = encode_target(scaling, sharpened(rain, known, powers, cell), coarse_mm)
+            rain = sharpened(rain, known, powers, cell)
+            own = encode_target(scaling, rain, coarse_mm)
             height, width = lattice.shape
-            return x0.at[:, :height, :width, 0].set(jnp.where(known, own, inside(x0)))
+            # What is dry was so before, and of rounding would come a trace of rain.
+            return x0.at[:, :height, :width, 0].set(jnp.where(rain > 0, own, inside(x0)))
 
         begun = None
         if guess is not None:
