@@ -1,5 +1,4 @@
 import functools
-from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -11,12 +10,11 @@ from jaxrain.diffusion.samplers import SAMPLERS
 from jaxrain.ensembles.calibration import Calibration, rain_of
 from jaxrain.ensembles.canvas import items_at_once, make_canvas
 from jaxrain.ensembles.chain import CENTRE_DRAWS, make_chain, make_downscale
-from jaxrain.ensembles.member_contrast import sharpened
 from jaxrain.ensembles.settings import SampleConfig
 from jaxrain.ensembles.turning import turned_back
 from jaxrain.errors import InputError
 from jaxrain.grids.grid import Grid
-from jaxrain.pairs.scaling import Scaling, decode_target, encode_target
+from jaxrain.pairs.scaling import Scaling, decode_target
 
 SCALING = Scaling(
     channels=("t500", "tp"),
@@ -33,6 +31,7 @@ PROCESS = DiffusionConfig(prediction="x0", steps=100)
 FINE = Grid(y=np.arange(60.0), x=np.arange(75.0), projected=True)
 COARSE = Grid(y=np.arange(-2.0, 70, 5), x=np.arange(-2.0, 80, 5), projected=True)
 MINUTES = 24 * 60
+GUESSED = {"sampler": "dpmpp_2m", "sigma_max": 0.3, "sigma_min": 0.1, "first_guess": "RUN"}
 
 
 def nothing(parameters, x, s):
@@ -308,146 +307,3 @@ def test_of_what_draws_in_one_step_the_centre_is_the_mean_of_some_draws(as_guess
     np.testing.assert_allclose(np.std(drawn.centre), 0.3 / CENTRE_DRAWS**0.5, rtol=0.05)
     for member in drawn.x0:  # which none of the draws is
         assert abs(np.corrcoef(member.ravel(), drawn.centre[0].ravel())[0, 1]) < 0.05
-
-
-def keeps(parameters, x, s):
-    """A network that takes all it is shown, noise too, for rain: x0_hat = x / s."""
-    return x[..., -1:] / s[:, :, None, None]
-
-
-GUESSED = {"sampler": "dpmpp_2m", "sigma_max": 0.3, "sigma_min": 0.1, "first_guess": "RUN"}
-
-
-def ends(
-    guess,
-    *,
-    steps=4,
-    regress=None,
-    members=(0, 1),
-    minutes=(MINUTES, MINUTES),
-    powers=None,
-    **settings,
-):
-    """x0 at the end of a chain from a first guess, of two members or of two hours."""
-    config = SampleConfig(**{"steps": steps, "batch": 4, **GUESSED, **settings})
-    shared = {"finish": lambda drawn: drawn.x0, "centred": False}
-    chain = make_chain(keeps, SCALING, PROCESS, config, guess=guess, regress=regress, **shared)
-    coarse = coarse_fields(1).repeat(2, 0)
-    return np.asarray(chain(0, canvas(), coarse, members, minutes, powers=powers))
-
-
-@pytest.mark.parametrize("sampler", ["dpmpp_2m", "heun"])
-def test_a_chain_goes_on_from_the_guess_under_its_noise(sampler):
-    """Where nothing is denoised, the end is the guess and noise of standard deviation sigma_max."""
-    raised = ends(lambda _, condition, noise: jnp.full_like(noise, 0.5), sampler=sampler)
-    flat = ends(lambda _, condition, noise: jnp.zeros_like(noise), sampler=sampler)
-    np.testing.assert_allclose(raised - flat, 0.5, atol=1e-5)
-    np.testing.assert_allclose(np.std(flat), 0.3, rtol=0.03)
-    assert abs(np.corrcoef(flat[0].ravel(), flat[1].ravel())[0, 1]) < 0.05
-
-
-def test_a_guess_has_noise_of_its_own():
-    drawn = ends(lambda _, condition, noise: 0.3 * noise)
-    np.testing.assert_allclose(np.var(drawn), 0.3**2 + 0.3**2, rtol=0.05)
-
-
-def test_a_guess_is_turned_with_its_member():
-    def shown(condition, noise):  # not the same from all sides
-        across = jnp.linspace(0, 1, noise.shape[2])[:, None]
-        return condition[..., :1] * (across + 2 * across[:, None])
-
-    guesses = {}
-    for turn in (False, True):
-        raised, flat = (
-            ends(lambda _, c, n, share=share: share * shown(c, n), turn=turn) for share in (1, 0)
-        )
-        guesses[turn] = raised - flat
-    # Member 0 looks straight at the weather, member 1 from another side.
-    np.testing.assert_allclose(guesses[True][0], guesses[False][0], atol=1e-5)
-    assert np.abs(guesses[True][1] - guesses[False][1]).max() > 0.1
-    # What is the same from all sides comes back as it went.
-    plain, turned = (
-        ends(lambda _, c, n: c[..., :1], turn=turn) - ends(lambda _, c, n: 0 * n, turn=turn)
-        for turn in (False, True)
-    )
-    np.testing.assert_allclose(turned, plain, atol=1e-5)
-
-
-def test_noise_that_lasts_lasts_in_the_guess_and_over_it():
-    hours = {"members": (0, 0), "minutes": (MINUTES, MINUTES + 60), "noise_correlation": 0.6}
-    over = ends(lambda _, c, n: 0 * n, **hours)
-    inside = ends(lambda _, c, n: 0.3 * n, sigma_max=0.03, sigma_min=0.01, **hours)
-    for first, second in (over, inside):
-        correlation = np.corrcoef(first.ravel(), second.ravel())[0, 1]
-        np.testing.assert_allclose(correlation, 0.6, atol=0.05)
-
-
-def test_of_a_run_of_two_stages_the_guess_is_of_the_whole():
-    whole = ends(lambda _, condition, noise: jnp.full_like(noise, 0.5))
-    both = ends(
-        lambda _, condition, noise: jnp.full_like(noise, 0.5),
-        regress=lambda _, condition: condition[..., :1],
-    )
-    np.testing.assert_allclose(both, whole, atol=1e-5)
-
-
-def test_what_is_dry_stays_exactly_dry_whatever_the_contrast():
-    scaling = replace(SCALING, target_std=0.37)  # by which nothing is divided exactly
-    downscale = make_downscale(smooth, scaling, PROCESS, SampleConfig(steps=4, batch=4))
-    named = (jnp.float32(8), canvas(), coarse_fields(2), [0, 1], [MINUTES] * 2)
-    plain, found = (
-        np.asarray(downscale(*named, powers=powers))
-        for powers in (None, np.array([0.3, 5.0], np.float32))
-    )
-    assert 0.1 < (plain == 0).mean() < 0.9
-    np.testing.assert_array_equal(found == 0, plain == 0)
-    assert np.abs(found - plain).max() > 1
-
-
-def sharper(x0, where, coarse, powers):
-    """x0 of each member's rain once it has its contrast, [n, H, W]."""
-    height, width = FINE.shape
-    coarse_mm = where.weights_y[0, :height] @ coarse[:, 1] @ where.weights_x[0, :width].T
-    assert where.cell == (5, 5)
-    rain = decode_target(SCALING, jnp.asarray(x0), coarse_mm)
-    rain = sharpened(rain, jnp.ones(rain.shape, bool), jnp.asarray(powers), (5, 5))
-    return np.where(rain > 0, encode_target(SCALING, rain, coarse_mm), x0)
-
-
-def test_a_chain_from_pure_noise_ends_with_its_members_contrasts():
-    coarse, powers = coarse_fields(3), np.array([0.5, 1.0, 4.0], np.float32)
-    finish = {"finish": lambda drawn: drawn.x0, "centred": False}
-    config = SampleConfig(sampler="dpmpp_2m", steps=4, batch=4)
-    chain = make_chain(smooth, SCALING, PROCESS, config, **finish)
-    members = (jnp.float32(1), canvas(), coarse, [0, 1, 2], [MINUTES] * 3)
-    plain, found = (np.asarray(chain(*members, powers=each)) for each in (None, powers))
-    expected = sharper(plain, canvas(), coarse, powers)
-    np.testing.assert_allclose(found, expected, atol=1e-4)
-    assert abs(found - plain)[[0, 2]].max((1, 2)).min() > 0.05
-    (alone,) = chain(*members[:2], coarse[2:], [2], [MINUTES], powers=powers[2:])
-    np.testing.assert_allclose(alone, found[2], atol=1e-5)
-
-
-@pytest.mark.parametrize("regress", [None, lambda _, condition: condition[..., :1]])
-def test_a_guess_has_its_members_contrast_before_the_chain_goes_on(regress):
-    powers = np.array([4.0, 0.25], np.float32)
-    plain, found = (
-        ends(lambda _, condition, noise: jnp.full_like(noise, 0.3), regress=regress, powers=each)
-        for each in (None, powers)
-    )
-    begun = np.full((2, *FINE.shape), 0.3)
-    change = sharper(begun, canvas(), coarse_fields(1).repeat(2, 0), powers) - begun
-    # Where the noise does not carry both to what x0 is at most.
-    free = abs(change) < 0.5
-    assert free.mean() > 0.9
-    np.testing.assert_allclose((found - plain)[free], change[free], atol=1e-3)
-    assert (change[free] > 0.1).any()
-
-
-def test_only_a_chain_that_begins_at_sigma_max_can_begin_from_a_guess():
-    with pytest.raises(ValueError, match="sampler=ddim begins from pure noise"):
-        SampleConfig(first_guess="RUN", sampler="ddim", sigma_max=1)
-    with pytest.raises(ValueError, match="takes sigma_max"):
-        SampleConfig(first_guess="RUN", sampler="heun")
-    with pytest.raises(ValueError, match="both or neither"):
-        make_downscale(keeps, SCALING, PROCESS, SampleConfig(**GUESSED))

@@ -28,7 +28,7 @@ from jaxrain.ensembles.consistency import MOST_FACTOR
 _NORMAL = NormalDist()
 _DAY = np.timedelta64(1, "D")
 _BEFORE = 2**31  # days, so that none is negative
-STAYS = 0.25
+STAYS = 0.25  # share of the rain that is left where it is
 _ROUNDS = 3  # what the limit of a point cut off in one is given back in the next
 
 
