@@ -52,6 +52,7 @@ SYSTEMS = (
     System("torch", "eager_nchw", "model.bench_worker", _TORCH),
     System("torch", "channels_last", "model.bench_worker", _TORCH),
     System("torch", "compile", "model.bench_worker", _TORCH, quick=False, peaks=False),
+    System("torch", "cuda_graphs", "model.bench_worker", _TORCH, quick=False, peaks=False),
     System("jaxrain", "rematerialise", _OURS, quick=False, peaks=False, only=("train_step",)),
 )
 # What a user would pick otherwise; in a checkout alone.

@@ -25,6 +25,7 @@ LAYOUTS = {
     "eager_nchw": torch.contiguous_format,
     "channels_last": torch.channels_last,
     "compile": torch.channels_last,
+    "cuda_graphs": torch.channels_last,
 }
 
 
@@ -94,6 +95,10 @@ def step_of(network: nn.Module, job: dict[str, Any], device: torch.device) -> Ca
     )
     if job["mode"] == "compile":
         network.compile()
+    if job["mode"] == "cuda_graphs":
+        if device.type != "cuda":
+            raise SystemExit("CUDA graphs need a GPU")
+        network.compile(mode="reduce-overhead")
     if job["task"] == "train_step":
         return _training(process, x, condition)
 
