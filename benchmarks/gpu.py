@@ -1,14 +1,15 @@
-"""Everything that is claimed of GPUs, on the GPU at hand, in one command of half an hour.
+"""What is claimed of GPUs, on the GPU at hand, in one command of at most half an hour.
 
     python benchmarks/gpu.py [--folder gpu_bench] [--minutes 30]
 
 Builds: makes a virtual environment and installs jaxrain with CUDA and PyTorch into it, unless this
 Python has both and sees the GPU. Checks: the fixtures' networks in float32 and bfloat16 against
 their stored float64 outputs. Times, in bfloat16, beside PyTorch in its modes: the source's network
-at batch 16, or less where that does not fit, then the small one. Most
-of it is compilation, of which each program took 1 to 2 minutes on an H200; installation does not
-count. What the time does not allow is named and left out. The folder then holds `report.md` with
-the card's name, and what was measured as JSON. Status 1: a check failed.
+at batch 16, or less where that does not fit, then the small one. Most of it is compilation:
+programs took 1 to 2 minutes each on an H200 beside 16 cores, and little more side by side, as they
+are made here before any is timed. Installation does not count. What the time does not allow is
+named and left out. The folder then holds `report.md` with the card's name, and what was measured as
+JSON. Status 1: a check failed.
 
 Asked for: train step 1.3 times PyTorch's best mode, 45 % of the measured bfloat16 peak on the
 source's network, sampling step 2 times PyTorch's best.
@@ -85,7 +86,7 @@ def _timed(network: str, precision: str, folder: Path, seconds: float) -> list[s
     """The bench's table of a network, or why there is none."""
     end = time.monotonic() + seconds
     head = f"{network}, {precision}"
-    words = ["-m", "jaxrain.bench", "--network", network, "--precision", precision]
+    words = ["-m", "jaxrain.bench", "--network", network, "--precision", precision, "--at-once"]
     try:
         if network == "source":
             batch = _said([__file__, "fits", network], seconds)

@@ -20,6 +20,7 @@ from jaxrain.errors import InputError
 
 if TYPE_CHECKING:
     from jaxrain.speed.rows import Row
+    from jaxrain.speed.turns import Worker
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,10 @@ class System:
     quick: bool = True
     peaks: bool = True
     only: tuple[str, ...] = ()
+
+    def does(self, task: str) -> bool:
+        """Whether it is timed at a task."""
+        return not self.only or task in self.only
 
 
 _TORCH = ("torch", "model")
@@ -84,6 +89,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="of the networks' arithmetic; PyTorch's by autocast (default: float32)",
     )
     parser.add_argument("--batch", type=int, metavar="N", help="instead of the networks' own")
+    parser.add_argument(
+        "--at-once",
+        action="store_true",
+        help="all of a network compile side by side before any is timed: for a GPU's many cores",
+    )
     parser.add_argument("--network", help=argparse.SUPPRESS)
     return run_command(_bench, parser, argv)
 
@@ -113,7 +123,7 @@ def _bench(arguments: argparse.Namespace) -> None:
     rows = _rows([s for s in systems if s.peaks], peaks, arguments.repeats, notes)
     for name in networks:
         jobs = pass_jobs(name, precision, batch)
-        rows += _rows(systems, jobs, arguments.repeats, notes)
+        rows += _rows(systems, jobs, arguments.repeats, notes, arguments.at_once)
         rows += _compilation(jobs[-1])
     rows += _loader(rows, pass_jobs(networks[0], precision, batch)[-1], arguments.repeats, notes)
     if of_run:
@@ -140,23 +150,49 @@ def present(systems: Sequence[System], quick: bool) -> tuple[list[System], list[
 
 
 def _rows(
-    systems: Sequence[System], jobs: "Sequence[Row]", repeats: int, notes: list[str]
+    systems: Sequence[System],
+    jobs: "Sequence[Row]",
+    repeats: int,
+    notes: list[str],
+    at_once: bool = False,
 ) -> "list[Row]":
-    """Times jobs, one after the other, each by all systems in turns."""
+    """Times jobs, one after the other, each by all systems in turns.
+
+    With at_once each job of a system has a process of its own, and all compile before any is timed.
+    """
     from jaxrain.speed.rows import summary
-    from jaxrain.speed.turns import WorkerEnded, open_worker, take_turns, warm_up
+    from jaxrain.speed.turns import (
+        WorkerEnded,
+        begin,
+        begin_together,
+        open_worker,
+        steps_a_repetition,
+        take_turns,
+    )
 
     rows = []
     with contextlib.ExitStack() as stack:
-        workers = {s: stack.enter_context(open_worker(s.module, s.mode)) for s in systems}
-        for job in jobs:
+
+        def crew(asked: Sequence[System]) -> "dict[System, Worker]":
+            return {s: stack.enter_context(open_worker(s.module, s.mode)) for s in asked}
+
+        if at_once:
+            print("compilation of all ...", file=sys.stderr, flush=True)
+            crews = [crew([s for s in systems if s.does(job["task"])]) for job in jobs]
+            pairs = zip(jobs, crews, strict=True)
+            begin_together([(worker, job) for job, each in pairs for worker in each.values()])
+        else:
+            crews = [crew(systems)] * len(jobs)  # the same processes for all
+        for job, workers in zip(jobs, crews, strict=True):
             print(f"{job['task']} {job['network']} ...", file=sys.stderr, flush=True)
             counts = {}
             # One after the other, so that no compilation disturbs another's choice of step count.
-            asked = {s: w for s, w in workers.items() if not s.only or job["task"] in s.only}
+            asked = {s: w for s, w in workers.items() if s.does(job["task"])}
             for system, worker in list(asked.items()):
                 try:
-                    counts[system] = warm_up(worker, job)
+                    if not at_once:
+                        begin(worker, job)
+                    counts[system] = steps_a_repetition(worker)
                 except WorkerEnded as end:
                     if system == SYSTEMS[0]:  # others may lack memory, compilers or goodwill
                         raise

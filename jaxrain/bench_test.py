@@ -44,11 +44,12 @@ def test_without_pytorch_only_our_own_rows(monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_tiny_network_end_to_end(tmp_path, capsys, monkeypatch):
+@pytest.mark.parametrize("at_once", [[], ["--at-once"]])
+def test_a_tiny_network_end_to_end(at_once, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(networks.peak_jobs, "__defaults__", (64, 1024, "float32"))
     monkeypatch.setattr(turns, "SECONDS_A_REPETITION", 0.001)
     path = tmp_path / "bench.json"
-    words = ["--quick", "--network", "tiny", "--repeats", "2", "--json", str(path)]
+    words = ["--quick", "--network", "tiny", "--repeats", "2", "--json", str(path), *at_once]
     assert bench.main(words) == 0
     rows = json.loads(path.read_text())
     assert [file.name for file in tmp_path.iterdir()] == ["bench.json"]

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,17 +111,32 @@ def open_worker(module: str, mode: str, **environment: str) -> Iterator[Worker]:
             process.communicate()
 
 
-def warm_up(worker: Worker, job: Mapping[str, Any]) -> int:
-    """Gives a job and compiles it; returns how many of its steps make one repetition."""
+def begin(worker: Worker, job: Mapping[str, Any]) -> None:
+    """Gives it a job and has it compiled."""
     worker.start(job)
     worker.run(1)
+
+
+def begin_together(jobs: Sequence[tuple[Worker, Mapping[str, Any]]]) -> None:
+    """`begin` of all side by side. One that ended says so when it is asked next."""
+
+    def begin_one(pair: tuple[Worker, Mapping[str, Any]]) -> None:
+        with contextlib.suppress(WorkerEnded):
+            begin(*pair)
+
+    with ThreadPoolExecutor(max(len(jobs), 1)) as pool:
+        list(pool.map(begin_one, jobs))
+
+
+def steps_a_repetition(worker: Worker) -> int:
+    """How many steps of the job that it began with make one repetition."""
     once, *_ = worker.run(1)
     worker.forget_peak()
     return max(1, round(SECONDS_A_REPETITION / once))
 
 
 def take_turns(workers: Sequence[Worker], counts: Sequence[int], repeats: int) -> list[Measured]:
-    """Measures warm workers, one repetition of each in turn; counts are of `warm_up`."""
+    """Measures warm workers, one repetition of each in turn; counts are of `steps_a_repetition`."""
     turns = [
         [worker.run(count) for worker, count in zip(workers, counts, strict=True)]
         for _ in range(repeats)
