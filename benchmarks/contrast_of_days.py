@@ -24,7 +24,8 @@ from jaxrain.pairs.store import open_store
 LEAST_MM = 0.3
 LEAST_CELLS = 3
 BLOCKS = 5  # along each edge of a cell
-POWERS = (1 / 9, 0.2, 1 / 3, 0.5, 1 / 1.4, 1.0, 1.4, 2.0, 3.0, 5.0, 9.0, 14.0)
+_ABOVE = (1.4, 2.0, 3.0, 5.0, 9.0, 12.0, 20.0)  # the last is the most that is allowed
+POWERS = (*(1 / power for power in _ABOVE[::-1]), 1.0, *_ABOVE)
 CONTRASTS = ("clusters", "points")
 
 
@@ -117,11 +118,11 @@ def reach(spread: float, shifts: np.ndarray) -> str:
       shifts: of ln(contrast), of each of POWERS, [n].
     """
     logarithms = np.linspace(-1, 1, 201)
-    for most in np.arange(1.1, 1 / POWERS[0] + 0.05, 0.1):
+    for most in np.arange(1.1, POWERS[-1] + 0.05, 0.1):
         drawn = np.interp(logarithms * np.log(most), np.log(POWERS), shifts)
         if drawn.std() >= spread:
             return f"powers between 1/{most:.1f} and {most:.1f} spread it as much"
-    return f"powers up to {1 / POWERS[0]:g} do not spread it as much"
+    return f"powers up to {POWERS[-1]:g} do not spread it as much"
 
 
 if __name__ == "__main__":

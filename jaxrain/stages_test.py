@@ -189,6 +189,9 @@ def test_a_chain_begins_from_the_first_guess_of_another_run(regression, both, ca
     same, elsewhere, other = (fingerprint(d, [], d.config.sample) for d in named.values())
     assert same == elsewhere
     assert {name for name in same if same[name] != other[name]} == {"first guess"}
+    bent = load(both, ["sample.contrast=3", "sample.consistency=hard"])
+    more = fingerprint(bent, [], bent.config.sample).keys() - same.keys()
+    assert {"form of contrast", "form of consistency"} <= more
 
     for folder, says in ((both, "does not draw in one step"), ("nowhere", "no config.yaml")):
         line = f"sample.first_guess={folder}"

@@ -240,7 +240,7 @@ def make_chain(
             rain = sharpened(rain, known, powers, cell)
             own = encode_target(scaling, rain, coarse_mm)
             height, width = lattice.shape
-            # What is dry was so before, and of rounding would come a trace of rain.
+            # What is dry was so before, or nearly, and of rounding would come a trace of rain.
             return x0.at[:, :height, :width, 0].set(jnp.where(rain > 0, own, inside(x0)))
 
         begun = None

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxrain.ensembles.canvas import make_canvas
 from jaxrain.ensembles.chain import make_chain, make_downscale
 from jaxrain.ensembles.chain_guess_test import ends
 from jaxrain.ensembles.chain_test import (
@@ -19,6 +20,7 @@ from jaxrain.ensembles.chain_test import (
 )
 from jaxrain.ensembles.member_contrast import sharpened
 from jaxrain.ensembles.settings import SampleConfig
+from jaxrain.grids.grid import Grid
 from jaxrain.pairs.scaling import decode_target, encode_target
 
 
@@ -73,3 +75,26 @@ def test_a_guess_has_its_members_contrast_before_the_chain_goes_on(regress):
     assert free.mean() > 0.9
     np.testing.assert_allclose((found - plain)[free], change[free], atol=1e-3)
     assert (change[free] > 0.1).any()
+
+
+def test_oblong_cells_and_missing_ones_are_seen_as_they_are():
+    oblong = Grid(y=np.arange(-2.0, 70, 5), x=np.arange(-1.0, 80, 3), projected=True)
+    where = make_canvas(
+        FINE, oblong, interpolations=["bilinear"], origin=(0, 0), tile=96, overlap=8
+    )
+    assert where.cell == (5, 3)
+    rng, shape = np.random.default_rng(0), (3, 1, *oblong.shape)
+    coarse = np.concatenate([np.full(shape, 250.0), rng.gamma(0.3, 4.0, shape)], 1)
+    coarse[:, :, 6, 9] = np.nan
+    powers = np.array([0.5, 2.0, 4.0], np.float32)
+    config = SampleConfig(sampler="dpmpp_2m", steps=2, batch=4)
+    finish = {"finish": lambda drawn: (drawn.x0, drawn.coarse_mm, drawn.known), "centred": False}
+    chain = make_chain(smooth, SCALING, PROCESS, config, **finish)
+    # Three fields in a batch of four.
+    named = (jnp.float32(1), where, coarse.astype(np.float32), [0, 1, 2], [MINUTES] * 3)
+    x0, coarse_mm, known = chain(*named)
+    found, _, _ = chain(*named, powers=powers)
+    assert 0.01 < 1 - known.mean() < 0.2
+    rain = sharpened(decode_target(SCALING, x0, coarse_mm), known, jnp.asarray(powers), (5, 3))
+    expected = np.where(rain > 0, encode_target(SCALING, rain, coarse_mm), x0)
+    np.testing.assert_allclose(found[known], expected[known], atol=1e-4)

@@ -4,8 +4,8 @@ In mm, after the chain. Points are multiplied by a factor that varies smoothly f
 and then, by what that still leaves, cell by cell: one factor a cell alone would draw the coarse
 grid into the rain. No point is multiplied by more than `MOST_FACTOR`; where that does not bring a
 cell what it lacks, the rest is laid over it, most in its middle: a single wet point is not blown
-up to a flood, and no edge is drawn. So rain is never negative, and a cell that is dry in the coarse
-rain is dry.
+up to a flood, and the more points a cell is wide, the smaller the edge that is drawn. So rain is
+never negative, and a cell that is dry in the coarse rain is dry.
 """
 
 import functools
@@ -23,6 +23,8 @@ from jaxrain.pairs.cases import Case
 
 # Share of the way from a member's own mean to the coarse rain.
 STRENGTHS = {"off": 0.0, "soft": 0.5, "hard": 1.0}
+
+FORM = 2  # of how members are held; fields of another are not of one ensemble with these
 
 MOST_FACTOR = 4.0
 

@@ -146,3 +146,13 @@ def test_missing_points_and_cells_stay_and_spread_nowhere():
 def test_without_coarse_rain_there_is_nothing_to_agree_with():
     with pytest.raises(InputError, match=r"consistency=soft: the predictors \(t500\) hold no rain"):
         consistent(replace(case(), channels=["t500"]), "soft")
+
+
+@pytest.mark.parametrize(("y", "x"), [([7.0], FINE.x), ([7.0], [4.0]), (FINE.y[::9], FINE.x[::9])])
+def test_where_no_cell_is_whole_or_has_points_nothing_is_held_there(y, x):
+    fine = Grid(np.array(y), np.array(x), projected=True)
+    field = np.arange(1.0, 1 + fine.y.size * fine.x.size).reshape(fine.shape).astype(np.float32)
+    found = consistent(replace(case(), fine_grid=fine), "hard")(field, 0)
+    assert np.isfinite(found).all()
+    if 1 in fine.shape:
+        np.testing.assert_array_equal(found, field)

@@ -4,7 +4,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from jaxrain.ensembles.consistency import MOST_FACTOR
-from jaxrain.ensembles.member_contrast import STAYS, power, powers, sharpened
+from jaxrain.ensembles.member_contrast import power, powers, sharpened
 
 SIDES = (6, 4)
 
@@ -45,6 +45,11 @@ def test_a_few_members_have_sharp_and_dull_ones_at_every_hour():
         found = shares(0, members, hours)
         assert found.std(axis=1).min() > least
         assert abs(found.mean(axis=1)).max() < 0.01
+    pairs = shares(0, 2, hours)
+    assert (
+        abs(pairs.sum(axis=1)).max() < 0.01
+    )  # one as sharp as the other is dull, if only a little
+    assert abs(pairs).max(axis=1).min() < 0.1
 
 
 def test_a_power_lasts_about_a_day_and_never_jumps():
@@ -73,7 +78,7 @@ def test_spots_alone_in_what_is_around_go_to_their_power():
     near = (3 * 41**2 + 1) / 4 / 41**3  # weight of a point in what is around it
     around = np.array([1.0, 3.0]) * near / (4 / 123)
     for exponent in (2.0, 0.5):
-        spots = np.array([1.0, 3.0]) * (STAYS + (1 - STAYS) * around ** (exponent - 1))
+        spots = np.array([1.0, 3.0]) * (0.25 + 0.75 * around ** (exponent - 1))
         least, most = spots * 4 / spots.sum()
         expected = np.select([field == 1, field == 3], [least, most])
         found = one(field, exponent, (1, 123))
@@ -95,6 +100,29 @@ def test_dry_stays_dry_missing_stays_missing_and_the_total_is_kept(exponent):
     assert (spread < 0.95, spread > 1.05) == (exponent < 1, exponent > 1)
     if exponent == 1:
         np.testing.assert_allclose(found, field, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("exponent", "lost", "least"), [(5.0, 0.001, 1.6), (12.0, 0.03, 2.2)])
+def test_what_is_gathered_comes_from_around_and_something_stays(exponent, lost, least):
+    rough = gaussian_filter(np.random.default_rng(0).standard_normal((120, 90)), 2)
+    field = np.exp(1.2 * rough / rough.std()).astype(np.float32)
+    found = one(field, exponent, (6, 6))
+    assert found.sum() == pytest.approx(field.sum(), rel=lost)
+    # Means are brought back before the limit cuts off, or little would be gathered.
+    assert found.std() > least * field.std()
+    if exponent == 5:
+        assert np.quantile(found / field, 0.1) > 0.03
+
+
+def test_one_point_beside_what_is_missing_does_not_take_the_field_with_it():
+    field = np.zeros((201, 201), np.float32)
+    field[20:60, 20:60] = 2 + np.random.default_rng(0).random((40, 40))
+    field[136:165, 136:165] = np.nan  # as far as what is near it reaches
+    field[150, 150] = 50.0
+    found = one(field, 20.0, (25, 25))
+    assert np.isfinite(found[np.isfinite(field)]).all()
+    shower = (slice(0, 100),) * 2
+    assert found[shower].sum() == pytest.approx(field[shower].sum(), rel=0.05)
 
 
 def test_a_shower_leaves_nothing_behind_and_the_grids_direction_does_not_matter():

@@ -35,9 +35,11 @@ def drawn(mesh):
         examples.smooth, examples.SCALING, examples.PROCESS, config, mesh=mesh
     )
     members, minutes = np.arange(3), np.full(3, examples.MINUTES)
-    draw = jax.jit(lambda weights: downscale(weights, where, coarse, members, minutes))
+    named = where, coarse, members, minutes
+    contrast = {"powers": np.array([0.3, 1, 5], np.float32)}
+    draw = jax.jit(lambda weights: downscale(weights, *named, **contrast))
     program = draw.lower(jnp.float32(1)).compile()
-    rain = np.asarray(downscale(jnp.float32(1), where, coarse, members, minutes))
+    rain = np.asarray(downscale(jnp.float32(1), *named, **contrast))
     return rain, programs.operations(program.as_text(), inside_loops=True)
 
 alone, _ = drawn(None)

@@ -19,14 +19,18 @@ def whole_cells(
       fine: points, [m].
 
     Returns:
-      (1 where a point belongs to a whole cell, else 0, [m, n]; which cells are whole, [n]).
+      (1 where a point belongs to a whole cell, else 0, [m, n]; which cells are whole, [n]). Cells
+      finer than the points may have none, and are left out.
     """
+    if min(len(coarse), len(fine)) < 2:  # whose width nothing tells
+        return np.zeros((len(fine), 0)), np.arange(0)
     half = np.abs(np.gradient(coarse)) / 2
     point = np.abs(np.diff(fine)).mean()
     margin = (0.5 + _ROUNDING) * point
     inside = (coarse - half >= fine.min() - margin) & (coarse + half <= fine.max() + margin)
-    chosen = np.flatnonzero(inside)
-    return nearest_matrix(coarse, fine)[:, chosen], chosen
+    nearest = nearest_matrix(coarse, fine)
+    chosen = np.flatnonzero(inside & (nearest.sum(0) > 0))
+    return nearest[:, chosen], chosen
 
 
 def points_across(coarse: NDArray[np.float64], fine: NDArray[np.float64]) -> int:

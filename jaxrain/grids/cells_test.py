@@ -30,6 +30,16 @@ def test_cells_of_blocks_are_whole_and_those_a_window_cuts_are_not():
     assert members[0, 4] == 1
 
 
+def test_no_cell_is_whole_of_one_point_and_none_without_points():
+    for coarse, fine in (([0.0, 25], [3.0]), ([3.0], [0.0, 1, 2])):
+        member, chosen = whole_cells(np.array(coarse), np.array(fine))
+        assert member.shape == (len(fine), 0)
+        assert chosen.size == 0
+    member, chosen = whole_cells(np.arange(0.0, 4, 0.5), np.arange(4.0))
+    assert (member.sum(0) > 0).all()
+    assert 0 < chosen.size < 8
+
+
 def test_a_cell_is_so_many_points_wide_whatever_the_axes_direction():
     latitude = np.arange(30, 20, -0.01)
     assert points_across(np.arange(20, 30.1, 0.25), latitude) == 25
