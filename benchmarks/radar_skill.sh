@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes README's table of what was tried on real rain: about seven hours on two quiet cores.
+# Makes README's table of what was tried on real rain: about nine hours on two quiet cores.
 #
 #     benchmarks/radar_skill.sh PATH    # PATH: the folder that configs/radar.yaml's data.root names
 set -euo pipefail
@@ -51,6 +51,10 @@ jaxrain train "${config[@]}" "${generator[@]}" train.start_from=runs/denoiser tr
 jaxrain train "${config[@]}" "${generator[@]}" train.start_from=runs/generator train.steps=3000 \
   train.run=runs/generator_longer
 
+# At full resolution: an hour on two cores, minutes on a GPU.
+jaxrain train "${config[@]}" model.patchify=1 train.ema_decay=0.999 train.steps=3000 \
+  train.run=runs/denoiser_full
+
 # Between 1/3 and 3, in one go.
 jaxrain train "${config[@]}" "${generator[@]}" data.augment_contrast=3 \
   train.start_from=runs/denoiser train.steps=8000 train.run=runs/generator_3
@@ -96,6 +100,8 @@ draw denoiser_contrast denoiser --steps 8 --contrast 12 --members 8
 draw generator_longer_contrast generator_longer --contrast 12
 draw generator_3_off generator_3 --consistency off
 draw guessed_longer_contrast denoiser --steps 6 --first-guess runs/generator_longer --sigma-max 4 \
+  --contrast 12
+draw guessed_full denoiser_full --steps 6 --first-guess runs/generator_longer --sigma-max 4 \
   --contrast 12
 
 draw two_stages two_stages --steps 8
