@@ -10,6 +10,7 @@ import contextlib
 import importlib.util
 import json
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -172,11 +173,16 @@ def _rows(
 
     rows = []
     with contextlib.ExitStack() as stack:
+        environment: dict[str, str] = {}
 
         def crew(asked: Sequence[System]) -> "dict[System, Worker]":
-            return {s: stack.enter_context(open_worker(s.module, s.mode)) for s in asked}
+            workers = [open_worker(s.module, s.mode, **environment) for s in asked]
+            return dict(zip(asked, map(stack.enter_context, workers), strict=True))
 
         if at_once:
+            # What is chosen while others share the device is not kept for quieter times.
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            environment["JAX_COMPILATION_CACHE_DIR"] = folder
             print("compilation of all ...", file=sys.stderr, flush=True)
             crews = [crew([s for s in systems if s.does(job["task"])]) for job in jobs]
             pairs = zip(jobs, crews, strict=True)
@@ -196,7 +202,8 @@ def _rows(
                 except WorkerEnded as end:
                     if system == SYSTEMS[0]:  # others may lack memory, compilers or goodwill
                         raise
-                    notes.append(f"no row of {system.name} {system.mode}: {end}")
+                    where = f"{job['task']} {job['network']}" + ("" if at_once else " and later")
+                    notes.append(f"no row of {system.name} {system.mode}, {where}: {end}")
                     del workers[system], asked[system]
             measured = take_turns(list(asked.values()), list(counts.values()), repeats)
             rows += [

@@ -1,9 +1,11 @@
 import json
+import textwrap
 
 import pytest
 
 from jaxrain import bench
 from jaxrain.speed import networks, turns
+from jaxrain.speed.turns_test import WORKER
 
 
 @pytest.mark.parametrize(
@@ -41,6 +43,27 @@ def test_without_pytorch_only_our_own_rows(monkeypatch):
     systems, notes = bench.present(bench.SYSTEMS, quick=True)
     assert [system.name for system in systems] == ["jaxrain"]
     assert notes[0] == "no row of torch eager_nchw: torch cannot be imported here"
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_what_ends_is_named_with_its_task_and_the_others_go_on(at_once, tmp_path, monkeypatch):
+    (tmp_path / "some_worker.py").write_text(textwrap.dedent(WORKER))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    ours = bench.System("jaxrain", "jit", "some_worker", only=("copy", "later"))
+    other = bench.System("torch", "eager", "some_worker")
+    monkeypatch.setattr(bench, "SYSTEMS", (ours, other))
+    jobs = [
+        {"task": task, "network": "-", "operations": 0} for task in ("copy", "impossible", "later")
+    ]
+    notes = []
+    rows = bench._rows([ours, other], jobs, 2, notes, at_once)
+    of_ours, of_torch = (
+        [row["task"] for row in rows if row["system"] == name] for name in ("jaxrain", "torch")
+    )
+    assert of_ours == ["copy", "later"]
+    assert of_torch == (["copy", "later"] if at_once else ["copy"])
+    where = "impossible -" if at_once else "impossible - and later"
+    assert notes == [f"no row of torch eager, {where}: no such card"]
 
 
 @pytest.mark.slow

@@ -130,7 +130,7 @@ def begin_together(jobs: Sequence[tuple[Worker, Mapping[str, Any]]]) -> None:
 
 def steps_a_repetition(worker: Worker) -> int:
     """How many steps of the job that it began with make one repetition."""
-    once, *_ = worker.run(1)
+    once = min(worker.run(1)[0] for _ in range(3))  # a CUDA graph is recorded in the second step
     worker.forget_peak()
     return max(1, round(SECONDS_A_REPETITION / once))
 
