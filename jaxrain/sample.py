@@ -153,7 +153,7 @@ def _check_heeded(arguments: argparse.Namespace, downscaler: "Downscaler") -> No
             f"--members {arguments.members}: {arguments.run} is a regression, which gives one "
             "field an hour; leave --members out"
         )
-    if downscaler.deterministic and arguments.contrast and downscaler.config.sample.contrast != 1:
+    if downscaler.deterministic and arguments.contrast and float(arguments.contrast) != 1:
         raise InputError(
             f"--contrast {arguments.contrast}: {arguments.run} is a regression, which has no "
             "members that could differ; leave it out"
