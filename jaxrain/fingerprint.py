@@ -8,7 +8,8 @@ from typing import Any
 
 from jaxrain import __version__
 from jaxrain.downscaler import Downscaler
-from jaxrain.ensembles import consistency, member_contrast
+from jaxrain.ensembles.consistency import FORM as consistency_form
+from jaxrain.ensembles.member_contrast import FORM as contrast_form
 from jaxrain.ensembles.settings import SampleConfig
 from jaxrain.pairs.cases import Case, hash_cases, hash_drifts
 from jaxrain.pairs.recipe import DataConfig
@@ -32,10 +33,6 @@ def fingerprint(
     settings = dataclasses.asdict(config) | {"tile": tile, "overlap": overlap}
     if config.contrast == 1.0:  # as before there was such a setting
         del settings["contrast"]
-    forms = {
-        "form of contrast": member_contrast.FORM if config.contrast != 1.0 else 1,
-        "form of consistency": consistency.FORM if config.consistency != "off" else 1,
-    }
     return {
         "version of jaxrain": __version__,
         "checkpoint": downscaler.checkpoint,
@@ -46,7 +43,8 @@ def fingerprint(
         **_beside(data, downscaler.manifest),
         **({"steering wind": hash_drifts(cases)} if config.noise_correlation else {}),
         **{name: str(value) for name, value in settings.items() if name not in _FREE},
-        **{name: str(form) for name, form in forms.items() if form > 1},
+        **({"form of contrast": str(contrast_form)} if config.contrast != 1.0 else {}),
+        **({"form of consistency": str(consistency_form)} if config.consistency != "off" else {}),
     }
 
 

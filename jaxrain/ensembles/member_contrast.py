@@ -31,7 +31,7 @@ _NORMAL = NormalDist()
 _DAY = np.timedelta64(1, "D")
 _BEFORE = 2**31  # days, so that none is negative
 FORM = 2  # of what powers do to rain; fields of another are not of one ensemble with these
-STAYS = 0.25  # weight of the rain as it was, before means are brought back
+_STAYS = 0.25  # weight of the rain as it was, before means are brought back
 _MOST_NEAR = 50.0  # times what falls around: without holes it is 43 at most, beside them more
 _ROUNDS = 3  # what the limit of a point cut off in one is given back in the next
 
@@ -92,7 +92,7 @@ def sharpened(
 
     Points are brought near the mean that they had; of what that leaves, each place gives back the
     rain that lay around it before, to where it lies now. So fields nearly keep their total: of
-    hours of radar rain a power of 12 loses 0.2 %, one of 20 2 %, to the limit and to rounds not
+    hours of radar rain a power of 12 loses 0.3 %, one of 20 3 %, to the limit and to rounds not
     made. Means of coarse cells move, the more the further an exponent is from 1: to hold them is
     for `consistency`.
 
@@ -114,7 +114,7 @@ def sharpened(
     mean = _around(rain, sides)
     around = jnp.minimum(_ratio(near, _ratio(mean, places)), _MOST_NEAR)
     bent = rain * jnp.where(around > 0, around, 1.0) ** (exponents[:, None, None] - 1)
-    changed = STAYS * rain + (1 - STAYS) * bent
+    changed = _STAYS * rain + (1 - _STAYS) * bent
     changed = jnp.minimum(changed * _ratio(mean, _around(changed, sides)), MOST_FACTOR * rain)
     share = _ratio(shown, places)
     before = _around(rain * share, sides)
