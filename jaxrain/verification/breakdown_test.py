@@ -8,6 +8,7 @@ from jaxrain.verification.bias_maps import BiasMap, cases_to_map
 from jaxrain.verification.breakdown import KINDS, OF_A_PART, parts_of
 from jaxrain.verification.forecast import open_forecast
 from jaxrain.verification.forecast_test import HOURS, example, stored_rain
+from jaxrain.verification.score_tables import by_part
 from jaxrain.verification.scoring import MODEL, verify
 from jaxrain.verification.truth import store_of, truth_from_store
 
@@ -82,3 +83,14 @@ def test_points_never_known_stay_unknown_and_maps_are_few():
         one.add(np.array([[[2.0, 2.0]], [[4.0, 4.0]]]), np.array([[1.0, np.nan]]))
     np.testing.assert_array_equal(one.mean(), [[2.0, np.nan]])
     assert cases_to_map([1, 5, 1, 1, 1, 1, 1, 9]) == [0, 1, 2, 3, 4, 7]
+
+
+def test_a_table_of_parts_says_whose_score_each_column_is(found):
+    table = by_part(found, "area")
+    assert table is not None
+    ((_, (row, *_)),) = table.groups
+    part = parts_of(found.parts, "area")[0]
+    told = dict(zip(table.columns, row.cells, strict=True))
+    assert told["spread_skill model"] == part.scores[MODEL]["spread_skill"]
+    assert told["CRPS bilinear [mm]"] == part.crps_mm["bilinear"]
+    assert by_part(found, "wetness") is None

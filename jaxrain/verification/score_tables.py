@@ -104,7 +104,8 @@ def by_part(found: Verification, kind: str) -> Table | None:
         )
         for part in parts
     ]
-    columns = ["hours", "fields", "points", "crpss", *OF_A_PART]
+    columns = ["hours", "fields", "points"]
+    columns += [f"{score} {MODEL}" for score in ("crpss", *OF_A_PART)]
     columns += [f"CRPS {system} [mm]" for system in systems]
     columns += [f"mean {system} [mm]" for system in ("truth", *systems)]
     columns += [f"wet share {system}" for system in ("truth", *systems)]
