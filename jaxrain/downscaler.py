@@ -227,6 +227,7 @@ class Downscaler:
             "jaxrain_steps": np.int32(config.steps),
             "jaxrain_eta": config.eta,
             "jaxrain_noise_scale": config.noise_scale,
+            **_unless_one("jaxrain_epsilon_scale", config.epsilon_scale),
         }
         if self.config.diffusion.objective == "crps":
             title = "ensemble of hourly precipitation, downscaled by a generator of one step"
@@ -235,7 +236,7 @@ class Downscaler:
             **sampler,
             **_lasting(config),
             **({"jaxrain_turn": "true"} if config.turn else {}),
-            **({} if config.contrast == 1.0 else {"jaxrain_contrast": config.contrast}),
+            **_unless_one("jaxrain_contrast", config.contrast),
             **({} if config.consistency == "off" else {"jaxrain_consistency": config.consistency}),
             "jaxrain_seed": str(config.seed),  # beyond int32, which is all that CF knows
         }
@@ -332,6 +333,11 @@ def _areas(run: Path, config: Config, manifest: dict[str, Any]) -> list[Area]:
     if (Path(config.data.store) / "manifest.json").is_file():
         return open_store(config.data.store, config.data).areas
     return []
+
+
+def _unless_one(name: str, value: float) -> dict[str, float]:
+    """What a file says of a setting that changes nothing at 1: nothing then."""
+    return {} if value == 1.0 else {name: value}
 
 
 def _lasting(config: SampleConfig) -> dict[str, Any]:

@@ -31,8 +31,9 @@ def fingerprint(
     ]
     tile, overlap = config.tiling(data.patch)
     settings = dataclasses.asdict(config) | {"tile": tile, "overlap": overlap}
-    if config.contrast == 1.0:  # as before there was such a setting
-        del settings["contrast"]
+    for name in ("contrast", "epsilon_scale"):
+        if settings[name] == 1.0:  # as before there was such a setting
+            del settings[name]
     return {
         "version of jaxrain": __version__,
         "checkpoint": downscaler.checkpoint,

@@ -27,8 +27,10 @@ _EXPECTED = "regression"  # of parts: what the run's regression expects of an ho
 SETTINGS = (
     *("members", "sampler", "steps", "seed", "eta", "batch", "tile", "overlap"),
     *("calibrate", "contrast", "consistency", "turn", "first_guess", "sigma_max"),
+    "epsilon_scale",
 )
-OF_A_CHAIN = ("sampler", "steps", "eta", "sigma_max")  # settings that members of one step lack
+# Settings that members of one step lack.
+OF_A_CHAIN = ("sampler", "steps", "eta", "sigma_max", "epsilon_scale")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -91,6 +93,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--sigma-max",
         metavar="S",
         help="most noise over signal, where the chain begins, in units of the scaled target",
+    )
+    parser.add_argument(
+        "--epsilon-scale",
+        metavar="L",
+        help="divides the noise that the network finds at each step of a chain: above 1, as 1.1, "
+        "members keep more of the finest scales (1)",
     )
     parser.add_argument(
         "--turn",

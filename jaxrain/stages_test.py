@@ -192,6 +192,7 @@ def test_a_chain_begins_from_the_first_guess_of_another_run(regression, both, ca
     bent = load(both, ["sample.contrast=3", "sample.consistency=hard"])
     more = fingerprint(bent, [], bent.config.sample).keys() - same.keys()
     assert {"form of contrast", "form of consistency"} <= more
+    assert "epsilon_scale" not in same
 
     for folder, says in ((both, "does not draw in one step"), ("nowhere", "no config.yaml")):
         line = f"sample.first_guess={folder}"
@@ -201,8 +202,9 @@ def test_a_chain_begins_from_the_first_guess_of_another_run(regression, both, ca
     words = ("--sampler", "dpmpp_2m", *words)
     assert sample.main([str(regression), "--output", "x.nc", *words]) == 2
     assert "has no chain to begin from it" in capsys.readouterr().err
-    assert sample.main([str(regression), "--output", "x.nc", "--steps", "3"]) == 2
-    assert f"--steps 3: {regression} draws in one step" in capsys.readouterr().err
+    for word, value in (("--steps", "3"), ("--epsilon-scale", "1.01")):
+        assert sample.main([str(regression), "--output", "x.nc", word, value]) == 2
+        assert f"{word} {value}: {regression} draws in one step" in capsys.readouterr().err
 
 
 def test_a_run_of_two_stages_may_have_a_first_guess_from_the_beginning(config_file):

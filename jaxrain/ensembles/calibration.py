@@ -25,7 +25,10 @@ from jaxrain.whole import whole_file
 FILE = "calibration.json"
 
 # What of `sample` shapes the members that a calibration is fitted to.
-SETTINGS = ("sampler", "steps", "eta", "sigma_min", "sigma_max", "noise_scale", "turn")
+SETTINGS = (
+    *("sampler", "steps", "eta", "sigma_min", "sigma_max", "noise_scale", "epsilon_scale"),
+    "turn",
+)
 
 
 class Drawn(NamedTuple):

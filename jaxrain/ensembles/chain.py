@@ -17,7 +17,7 @@ import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 from jax.typing import ArrayLike
 
-from jaxrain.diffusion.process import Denoise, DiffusionConfig, denoiser
+from jaxrain.diffusion.process import Denoise, DiffusionConfig, denoiser, epsilon_scaled
 from jaxrain.diffusion.samplers import SAMPLERS
 from jaxrain.diffusion.samplers.stepping import Noise, clipped, first_level
 from jaxrain.diffusion.schedules import make_schedule
@@ -137,6 +137,8 @@ def make_chain(
     def sampler(denoise: Denoise, noise: Noise) -> jax.Array:
         if diffusion.objective != "denoising":  # one evaluation, which a regression takes blind
             return clipped(denoise(noise(0), 0.0), clip)
+        if config.epsilon_scale != 1.0:
+            denoise = epsilon_scaled(denoise, config.epsilon_scale)
         return SAMPLERS[config.sampler](
             denoise,
             noise,

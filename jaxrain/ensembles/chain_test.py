@@ -103,6 +103,24 @@ def test_members_do_not_depend_on_batch_or_company(sampler):
     assert np.abs(together[0] - together[1]).max() > 0.1
 
 
+def test_scaled_epsilon_moves_members_by_the_factor_of_the_chains_equation():
+    variance, first = 0.04, 2.0
+    even = np.zeros((1, 2, *COARSE.shape), np.float32) + np.asarray([250.0, 5.0])[:, None, None]
+
+    def gaussian(parameters, x, s):
+        """E[x0 | x] of N(0, variance)."""
+        s = s[:, :, None, None]
+        return s * variance / (s**2 * variance + 1 - s**2) * x[..., -1:]
+
+    def moved(scale):
+        settings = {"sampler": "heun", "steps": 99, "sigma_max": first, "sigma_min": 1e-3}
+        rain = draw(gaussian, canvas(), even, [0], epsilon_scale=scale, **settings)
+        return np.log1p(rain / SCALING.scale_mm) - np.log1p(5 / SCALING.scale_mm)
+
+    factor = (variance / (variance + first**2)) ** ((1 / 1.05 - 1) / 2)
+    np.testing.assert_allclose(moved(1.05), factor * moved(1.0), rtol=2e-3, atol=2e-4)
+
+
 def test_seed_member_and_hour_each_make_another_field():
     coarse = coarse_fields(1)
     base = draw(smooth, canvas(), coarse, [0])

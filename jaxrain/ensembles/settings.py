@@ -34,6 +34,8 @@ class SampleConfig:
         rain, under the noise sigma_max, the chain of dpmpp_2m or heun begins; None: pure noise.
       noise_scale: factor on the noise that stochastic samplers inject after the first draw;
         1 is what the sampler's theory asks for.
+      epsilon_scale: what the noise that the network finds is divided by, at every step of a chain;
+        above 1 members keep more of the finest scales, 1 is what theory asks for.
       dry_below_mm: rain of an hour below it is written as none; 0.1 is what a gauge cannot see.
       calibrate: whether members go through RUN/calibration.json, where `tune --calibrate` made one.
       turn: whether members look at the weather from the eight sides of the square in turn, of a
@@ -62,6 +64,7 @@ class SampleConfig:
     sigma_max: float | None = Field(default=None, gt=0)
     first_guess: str | None = None
     noise_scale: float = Field(default=1.0, ge=0)
+    epsilon_scale: float = Field(default=1.0, ge=0.8, le=1.5)
     dry_below_mm: float = Field(default=0.0, ge=0)
     calibrate: bool = True
     turn: bool = False

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxrain.diffusion.process import epsilon_scaled
 from jaxrain.diffusion.samplers import SAMPLERS, ddim, ddpm, dpmpp_2m, heun
 from jaxrain.diffusion.samplers.stepping import karras_sigmas, uniform_steps
 from jaxrain.diffusion.schedules import make_schedule, posterior_coefficients
@@ -143,6 +144,38 @@ def test_order_of_convergence_to_the_probability_flow(sampler, order, options):
         errors.append(np.max(np.abs(np.asarray(x) - exact)))
     measured = np.log2(np.array(errors[:-1]) / errors[1:])
     assert measured == pytest.approx(order, abs=0.3)
+
+
+@pytest.mark.parametrize("scale", [0.95, 1.0, 1.05])
+@pytest.mark.parametrize("sample", [dpmpp_2m, heun])
+def test_chains_of_scaled_epsilon_follow_their_equation(sample, scale):
+    # du / dsigma = (u - D(u)) / (scale sigma), u = x / s, D of N(MEAN, C^2).
+    start, first = np.linspace(-2, 2, 5), 4.0
+    x = sample(
+        epsilon_scaled(gaussian, scale),
+        lambda k: jnp.asarray(start),
+        make_schedule("linear", 4096, 1e-6, 4e-3),
+        steps=255,
+        clip=None,
+        sigma_min=1e-3,
+        sigma_max=first,
+    )
+    u = start * np.sqrt(1 + first**2)
+    exact = MEAN + (u - MEAN) * (C**2 / (C**2 + first**2)) ** (0.5 / scale)
+    np.testing.assert_allclose(x, exact, atol=1e-3)
+
+
+def test_scaled_epsilon_is_the_noise_divided_whatever_the_shape_of_levels():
+    x, s = jax.random.normal(jax.random.key(0), (2, 3, 3, 1)), jnp.asarray([[0.4], [0.9]])
+    level = s[:, :, None, None]
+
+    def eps(x0):
+        return (x - level * x0) / jnp.sqrt(1 - level**2)
+
+    scaled = epsilon_scaled(lambda x, s: jnp.tanh(x), 1.02)
+    np.testing.assert_allclose(eps(scaled(x, s)), eps(jnp.tanh(x)) / 1.02, atol=1e-12)
+    np.testing.assert_allclose(scaled(x, 0.4)[0], scaled(x, s)[0], atol=1e-12)
+    assert np.all(np.isfinite(scaled(x, 0.0)))
 
 
 def test_steps_run_over_all_times_or_evenly():
