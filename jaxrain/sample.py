@@ -97,8 +97,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--epsilon-scale",
         metavar="L",
-        help="divides the noise that the network finds at each step of a chain: above 1, as 1.1, "
-        "members keep more of the finest scales (1)",
+        help="divides the noise that the network finds at each step of a chain from a first guess: "
+        "above 1, as 1.1, members keep more of the finest scales; from pure noise of all (1)",
     )
     parser.add_argument(
         "--turn",

@@ -193,6 +193,8 @@ def test_a_chain_begins_from_the_first_guess_of_another_run(regression, both, ca
     more = fingerprint(bent, [], bent.config.sample).keys() - same.keys()
     assert {"form of contrast", "form of consistency"} <= more
     assert "epsilon_scale" not in same
+    scaled = load(both, ["sample.sampler=heun", "sample.epsilon_scale=1.05"])
+    assert fingerprint(scaled, [], scaled.config.sample)["epsilon_scale"] == "1.05"
 
     for folder, says in ((both, "does not draw in one step"), ("nowhere", "no config.yaml")):
         line = f"sample.first_guess={folder}"

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 SAMPLERS = ("dpmpp_2m", "heun", "ddim")
 STEPS = (8, 12, 16, 20, 30, 50)
-TUNED_WITH = ("first_guess", "sigma_max", "turn")  # of `sample`; kept with a new default
+# Of `sample`, kept with a new default.
+TUNED_WITH = ("first_guess", "sigma_max", "turn", "epsilon_scale")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--first-guess", metavar="RUN2", help="as of sample, with --sigma-max")
     parser.add_argument("--sigma-max", metavar="S", help="as of sample")
     parser.add_argument("--turn", choices=("true", "false"), help="as of sample")
+    parser.add_argument("--epsilon-scale", metavar="L", help="as of sample")
     parser.add_argument("--store", metavar="DIR", help="where the run's store lies now")
     parser.add_argument("--dry-run", action="store_true", help="leave the run's default as it is")
     return run_command(_tune, parser, argv)
@@ -115,10 +117,11 @@ def _tune(arguments: argparse.Namespace) -> None:
         raise InputError(
             f"{arguments.run} draws members in one step: no sampler to tune; give --calibrate"
         )
-    begins = downscaler.config.sample.first_guess is not None or arguments.sigma_max is not None
+    tuned = downscaler.config.sample
+    begins = tuned.first_guess is not None or arguments.sigma_max is not None
+    begins |= tuned.epsilon_scale != 1.0
     settings = [
-        replaced(downscaler.config.sample, sampler=name, steps=steps)
-        for name, steps in _chains(arguments, begins)
+        replaced(tuned, sampler=name, steps=steps) for name, steps in _chains(arguments, begins)
     ]
     for setting in settings:
         setting.check_heeded(sigma_max=arguments.sigma_max is not None)
@@ -289,6 +292,7 @@ def _save(downscaler: "Downscaler", trials: Sequence[Trial], best: Trial, *, def
             first_guess=tuned.first_guess,
             sigma_max=tuned.sigma_max,
             turn=tuned.turn,
+            epsilon_scale=tuned.epsilon_scale,
         )
         save_config(dataclasses.replace(config, sample=sample), path)
 

@@ -211,10 +211,11 @@ def epsilon_scaled(denoise: Denoise, scale: float) -> Denoise:
 
     def scaled(x: Array, s: ArrayLike) -> Array:
         x0 = denoise(x, s)
-        # s = 0 is noise without signal, of which no part can be left in a signal.
-        signal = jnp.maximum(jnp.asarray(s, x.dtype), jnp.finfo(x.dtype).tiny)
-        signal = jnp.reshape(signal, signal.shape + (1,) * (x.ndim - signal.ndim))
-        return x0 + (1 - 1 / scale) * (x / signal - x0)
+        level = jnp.asarray(s, x.dtype)
+        level = jnp.reshape(level, level.shape + (1,) * (x.ndim - level.ndim))
+        # s = 0 is noise without signal, which can leave nothing of it in x0.
+        signal = jnp.where(level > 0, level, 1)
+        return x0 + jnp.where(level > 0, (1 - 1 / scale) * (x / signal - x0), 0)
 
     return scaled
 

@@ -87,6 +87,9 @@ def test_it_is_kept_with_the_run_and_belongs_to_its_weights(tmp_path):
     older = replace(made, settings={k: v for k, v in made.settings.items() if k != "turn"})
     assert older.differs(config) is None
     assert older.differs(replace(config, turn=True)) == "turn=False, now it is True"
+    scaled = replace(config, sampler="heun", epsilon_scale=1.1)
+    fitted = replace(made, settings=made.settings | {"sampler": "heun"})
+    assert fitted.differs(scaled) == "epsilon_scale=1.0, now it is 1.1"
     assert made.differs(SampleConfig(sampler="dpmpp_2m", steps=8)) == "steps=20, now it is 8"
     with pytest.raises(InputError, match=r"another checkpoint.*--calibrate"):
         load_calibration(tmp_path, "b")

@@ -117,8 +117,14 @@ def test_scaled_epsilon_moves_members_by_the_factor_of_the_chains_equation():
         rain = draw(gaussian, canvas(), even, [0], epsilon_scale=scale, **settings)
         return np.log1p(rain / SCALING.scale_mm) - np.log1p(5 / SCALING.scale_mm)
 
-    factor = (variance / (variance + first**2)) ** ((1 / 1.05 - 1) / 2)
-    np.testing.assert_allclose(moved(1.05), factor * moved(1.0), rtol=2e-3, atol=2e-4)
+    for scale in (0.95, 1.05):
+        factor = (variance / (variance + first**2)) ** ((1 / scale - 1) / 2)
+        np.testing.assert_allclose(moved(scale), factor * moved(1.0), rtol=2e-3, atol=2e-4)
+
+
+def test_samplers_that_begin_from_all_noise_take_no_scaled_epsilon():
+    with pytest.raises(ValueError, match="too much of the noise that sampler=ddim begins from"):
+        SampleConfig(sampler="ddim", epsilon_scale=1.01)
 
 
 def test_seed_member_and_hour_each_make_another_field():

@@ -3,14 +3,14 @@
 How much rain varies inside coarse cells of the same mean differs from day to day, and by more than
 a network learns from few days: its members are too much alike, and too smooth on days sharper than
 those. Here every member has for about a day a power, drawn evenly by its logarithm, of how much
-falls near a point, of what falls around it: both are weighed means, which reach half a coarse cell
-to each side and one and a half. Where more falls near than around it then falls heavier, or less
-so. Into what that gives, a quarter is mixed of the rain as it was, before means are brought back:
-where all is light beside heavy rain, a little more of it stays; but cells can run nearly dry, and
-to hold them is for `consistency`. Days differ as much in how rain clusters inside cells as in how
-much points differ inside clusters, and such a power moves both about alike; a power of each point's
-own rain would move the latter most. `benchmarks/contrast_of_days.py` measures both, and what powers
-do.
+falls near a point, of what falls around it: both are weighed means, which reach three quarters of
+a coarse cell to each side and two and a quarter. Where more falls near than around it then falls
+heavier, or less so. Into what that gives, a quarter is mixed of the rain as it was, before means
+are brought back: where all is light beside heavy rain, a little more of it stays; but cells can run
+nearly dry, and to hold them is for `consistency`. Days differ as much in how rain clusters inside
+cells as in how much points differ inside clusters, and such a power moves both about alike; a power
+of each point's own rain would move the latter most. `benchmarks/contrast_of_days.py` measures both,
+and what powers do.
 
 A draw of one step gets its contrast as it comes, a first guess before the chain goes on from it,
 which so gives it the texture of such rain; a chain from pure noise at its end. All is done on the
@@ -30,9 +30,9 @@ from jaxrain.ensembles.consistency import MOST_FACTOR
 _NORMAL = NormalDist()
 _DAY = np.timedelta64(1, "D")
 _BEFORE = 2**31  # days, so that none is negative
-FORM = 2  # of what powers do to rain; fields of another are not of one ensemble with these
+FORM = 3  # of what powers do to rain; fields of another are not of one ensemble with these
 _STAYS = 0.25  # weight of the rain as it was, before means are brought back
-_MOST_NEAR = 50.0  # times what falls around: without holes it is 43 at most, beside them more
+_MOST_NEAR = 50.0  # times what falls around: without holes it is 44 at most, beside them more
 _ROUNDS = 3  # what the limit of a point cut off in one is given back in the next
 
 
@@ -92,9 +92,9 @@ def sharpened(
 
     Points are brought near the mean that they had; of what that leaves, each place gives back the
     rain that lay around it before, to where it lies now. So fields nearly keep their total: of
-    hours of radar rain a power of 12 loses 0.3 %, one of 20 3 %, to the limit and to rounds not
-    made. Means of coarse cells move, the more the further an exponent is from 1: to hold them is
-    for `consistency`.
+    hours of radar rain a power of 12 loses 0.5 %, one of 20 4 %, to the limit and to rounds not
+    made; of rough rain on cells of three points it can be a third. Means of coarse cells move, the
+    more the further an exponent is from 1: to hold them is for `consistency`.
 
     Args:
       rain_mm: not negative, [n, H, W].
@@ -108,19 +108,20 @@ def sharpened(
     """
     shown = known.astype(rain_mm.dtype)
     rain = jnp.where(known, rain_mm, 0.0)
-    places = _around(shown, sides)
-    nearby = (round(sides[0] / 3), round(sides[1] / 3))
+    nearby = (sides[0] // 2, sides[1] // 2)
+    wide = (3 * sides[0] // 2, 3 * sides[1] // 2)
+    places = _around(shown, wide)
     near = _ratio(_around(rain, nearby), _around(shown, nearby))
-    mean = _around(rain, sides)
+    mean = _around(rain, wide)
     around = jnp.minimum(_ratio(near, _ratio(mean, places)), _MOST_NEAR)
     bent = rain * jnp.where(around > 0, around, 1.0) ** (exponents[:, None, None] - 1)
     changed = _STAYS * rain + (1 - _STAYS) * bent
-    changed = jnp.minimum(changed * _ratio(mean, _around(changed, sides)), MOST_FACTOR * rain)
+    changed = jnp.minimum(changed * _ratio(mean, _around(changed, wide)), MOST_FACTOR * rain)
     share = _ratio(shown, places)
-    before = _around(rain * share, sides)
+    before = _around(rain * share, wide)
     for _ in range(_ROUNDS):
-        now = _around(changed * share, sides)
-        factor = share * _around(shown * _ratio(before, now), sides)
+        now = _around(changed * share, wide)
+        factor = share * _around(shown * _ratio(before, now), wide)
         changed = jnp.minimum(changed * factor, MOST_FACTOR * rain)
     return changed
 

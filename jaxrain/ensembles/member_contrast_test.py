@@ -71,7 +71,7 @@ def test_powers_are_those_of_each_fields_member_and_hour():
 
 
 def test_spots_alone_in_what_is_around_go_to_their_power():
-    # As many as are a cell's width apart, of 1 and 3 in turn: all cells' means are one.
+    # Of 1 and 3 in turn, one of each in what is around any point: its mean is one everywhere.
     field = np.zeros((2, 2460), np.float32)
     field[:, ::123], field[:, 61::123] = 1.0, 3.0
     inner = slice(738, -738)  # beyond the reach of the edges
@@ -81,7 +81,7 @@ def test_spots_alone_in_what_is_around_go_to_their_power():
         spots = np.array([1.0, 3.0]) * (0.25 + 0.75 * around ** (exponent - 1))
         least, most = spots * 4 / spots.sum()
         expected = np.select([field == 1, field == 3], [least, most])
-        found = one(field, exponent, (1, 123))
+        found = one(field, exponent, (1, 82))
         np.testing.assert_allclose(found[:, inner], expected[:, inner], rtol=1e-4)
 
 
@@ -106,7 +106,7 @@ def test_dry_stays_dry_missing_stays_missing_and_the_total_is_kept(exponent):
 def test_what_is_gathered_comes_from_around_and_something_stays(exponent, lost, least):
     rough = gaussian_filter(np.random.default_rng(0).standard_normal((120, 90)), 2)
     field = np.exp(1.2 * rough / rough.std()).astype(np.float32)
-    found = one(field, exponent, (6, 6))
+    found = one(field, exponent, (4, 4))
     assert found.sum() == pytest.approx(field.sum(), rel=lost)
     # Means are brought back before the limit cuts off, or little would be gathered.
     assert found.std() > least * field.std()
@@ -117,7 +117,7 @@ def test_what_is_gathered_comes_from_around_and_something_stays(exponent, lost, 
 def test_one_point_beside_what_is_missing_does_not_take_the_field_with_it():
     field = np.zeros((201, 201), np.float32)
     field[20:60, 20:60] = 2 + np.random.default_rng(0).random((40, 40))
-    field[136:165, 136:165] = np.nan  # as far as what is near it reaches
+    field[131:170, 131:170] = np.nan  # farther than what is near it reaches
     field[150, 150] = 50.0
     found = one(field, 20.0, (25, 25))
     assert np.isfinite(found[np.isfinite(field)]).all()
@@ -148,12 +148,20 @@ def test_what_is_missing_or_beyond_an_edge_counts_for_nothing():
 
 
 def test_a_part_of_a_domain_is_what_it_is_in_the_whole():
-    whole = rain((180, 180))
-    part = one(whole[10:170, 10:170], 2.5, SIDES)
-    reach = 6 * 9  # of as many means one inside the other, each of one and a half sides
+    whole = rain((220, 220))
+    part = one(whole[10:210, 10:210], 2.5, SIDES)
+    reach = 6 * 14  # of eight means one inside the other nearly all: their weights fall off
     inner = (slice(reach, -reach),) * 2
-    expected = one(whole, 2.5, SIDES)[10:170, 10:170]
+    expected = one(whole, 2.5, SIDES)[10:210, 10:210]
     np.testing.assert_allclose(part[inner], expected[inner], rtol=1e-4)
+
+
+@pytest.mark.parametrize("sides", [(7, 4), (11, 3)])
+def test_rows_and_columns_have_a_cell_of_their_own_width(sides):
+    field = rain((50, 70))
+    found = one(field, 4.0, sides)
+    np.testing.assert_allclose(one(field.T, 4.0, sides[::-1]).T, found, rtol=1e-3, atol=1e-5)
+    assert np.abs(found - one(field, 4.0, sides[::-1])).max() > 1
 
 
 def test_each_field_goes_to_its_own_power():

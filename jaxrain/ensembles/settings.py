@@ -34,8 +34,10 @@ class SampleConfig:
         rain, under the noise sigma_max, the chain of dpmpp_2m or heun begins; None: pure noise.
       noise_scale: factor on the noise that stochastic samplers inject after the first draw;
         1 is what the sampler's theory asks for.
-      epsilon_scale: what the noise that the network finds is divided by, at every step of a chain;
-        above 1 members keep more of the finest scales, 1 is what theory asks for.
+      epsilon_scale: what the noise that the network finds is divided by, at every step of dpmpp_2m
+        or heun; 1 is what theory asks for. Above it, members of a chain from a first guess keep
+        more of the finest scales, and dry points traces, which dry_below_mm takes away. A chain
+        from pure noise keeps too much of all scales, unless it is very near 1.
       dry_below_mm: rain of an hour below it is written as none; 0.1 is what a gauge cannot see.
       calibrate: whether members go through RUN/calibration.json, where `tune --calibrate` made one.
       turn: whether members look at the weather from the eight sides of the square in turn, of a
@@ -104,6 +106,12 @@ class SampleConfig:
                 raise ValueError(
                     "first_guess takes sigma_max, the noise laid over the guess, for instance 1"
                 )
+        if self.epsilon_scale != 1.0 and self.sampler not in SAMPLERS_FROM_A_GUESS:
+            raise ValueError(
+                f"epsilon_scale={self.epsilon_scale:g} leaves too much of the noise that "
+                f"sampler={self.sampler} begins from: take {' or '.join(SAMPLERS_FROM_A_GUESS)}, "
+                "best with first_guess, or leave it at 1"
+            )
         if self.noise_correlation:
             from jaxrain.ensembles.lasting_noise import hour_weights  # brings JAX, seldom needed
 
