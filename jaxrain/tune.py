@@ -106,6 +106,8 @@ def _tune(arguments: argparse.Namespace) -> None:
     words += [
         override(f"sample.{name}", value) for name, value in given.items() if value is not None
     ]
+    if not arguments.calibrate and (arguments.first_guess or arguments.epsilon_scale):
+        words.append("sample.sampler=dpmpp_2m")  # the run's may take neither, and is not tried
     downscaler = load(arguments.run, words)
     if downscaler.deterministic:
         raise InputError(f"{arguments.run} is a regression: it has no sampler to tune")

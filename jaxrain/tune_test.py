@@ -82,6 +82,15 @@ def test_the_recommendation_becomes_the_runs_default(make_run, capsys):
     assert "now the default of" in capsys.readouterr().out
 
 
+def test_what_the_runs_own_sampler_does_not_take_can_be_tuned(make_run):
+    run = make_run("2020-07-01T02/2020-07-01T03")
+    assert load_config(run / "config.yaml").sample.sampler == "ddpm"
+    words = ["--chains", "heun:5", "--cases", "1", "--members", "2", "--epsilon-scale", "1.05"]
+    assert tune.main([str(run), *words]) == 0
+    sample = load_config(run / "config.yaml").sample
+    assert (sample.sampler, sample.steps, sample.epsilon_scale) == ("heun", 5, 1.05)
+
+
 @pytest.mark.parametrize(
     "words", [("--samplers", "heun"), ("--steps", "8"), ("--chains", "heun:8")], ids=" ".join
 )
