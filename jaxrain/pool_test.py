@@ -64,7 +64,8 @@ def failing(capsys, *words):
 @pytest.fixture
 def two(tmp_path):
     example(tmp_path)
-    return ensemble(tmp_path / "a.nc", 3, 1), ensemble(tmp_path / "b.nc", 2, 2)
+    b = ensemble(tmp_path / "b.nc", 2, 2, jaxrain_contrast=9.0)
+    return ensemble(tmp_path / "a.nc", 3, 1), b
 
 
 def test_members_alternate_and_products_are_of_all_of_them(two, tmp_path, capsys):
@@ -88,6 +89,7 @@ def test_members_alternate_and_products_are_of_all_of_them(two, tmp_path, capsys
     assert both.attrs["area"] == a.attrs["area"]
     assert both.attrs["jaxrain_store"] == a.attrs["jaxrain_store"]
     assert both.attrs["jaxrain_run"] == "runs/1, runs/2"
+    assert both.attrs["jaxrain_contrast"] == "none, 9.0"
     assert both.attrs["jaxrain_seed"] == "1, 2"
     assert both.attrs["jaxrain_checkpoint"] == "weights 1, weights 2"
     assert both.attrs["jaxrain_pooled"] == "a.nc (3 members), b.nc (2 members)"
