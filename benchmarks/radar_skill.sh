@@ -118,3 +118,14 @@ draw two_stages_contrast two_stages --steps 8 "${contrast[@]}"
 draw two_stages_guessed two_stages "${chain[@]}" "${contrast[@]}"
 jaxrain verify runs/guessed_longer_contrast.nc --report runs/radar_skill \
   --beside regression_l2=runs/regression_l2.nc regression_l1=runs/regression_l1.nc "${beside[@]}"
+
+# Windows that nothing was chosen on.
+python "$(dirname "$0")/other_windows.py" runs/regression_l2 runs/denoiser runs/denoiser_longer
+jaxrain sample runs/regression_l2_elsewhere --output runs/regression_elsewhere.nc --split test
+beside=(regression_l2=runs/regression_elsewhere.nc)
+draw elsewhere_one denoiser_longer_elsewhere "${chain[@]}"
+draw elsewhere_short denoiser_elsewhere "${chain[@]}" "${contrast[@]}" --epsilon-scale 1.2
+draw elsewhere_apart denoiser_longer_elsewhere "${chain[@]}" "${contrast[@]}" \
+  --epsilon-scale 1.02 --seed 1
+draw elsewhere denoiser_longer_elsewhere "${chain[@]}" "${contrast[@]}" --epsilon-scale 1.02
+jaxrain verify runs/elsewhere.nc --report runs/radar_skill_elsewhere --beside "${beside[@]}"
