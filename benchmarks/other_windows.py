@@ -3,9 +3,9 @@
     python benchmarks/other_windows.py RUN [RUN ...]
 
 Beside each RUN a RUN_elsewhere is made, for `sample ... --split test`. Its windows lie in the same
-test hours as the run's own, are as large and complete, and touch neither those, in any hour of the
-same file, nor one another: of all that begin at every 32nd point the ones with the most rain, one
-after the other, down to the least trace. No forecast is looked at.
+test hours as the run's own, are as large and complete, and overlap neither those, in any hour of
+the same file, nor one another in their own hour: of all that begin at every 32nd point the ones
+with the most rain, one after the other, down to the least trace. No forecast is looked at.
 """
 
 import argparse
@@ -59,9 +59,13 @@ def main() -> None:
         config = load_config(run / "config.yaml")
         if not config.data.windows:
             parser.error(f"{run} has no test windows: give a run of configs/radar.yaml")
-        windows = list(elsewhere(open_store(Path(config.data.store)), config.data.windows))
         copy = run.with_name(f"{run.name}_elsewhere")
-        shutil.copytree(run, copy, dirs_exist_ok=True)
+        if copy.exists() or run.name.endswith("_elsewhere"):
+            parser.error(f"{copy}: there is one already; remove it first, and give runs that train")
+        windows = list(elsewhere(open_store(Path(config.data.store)), config.data.windows))
+        if not windows:
+            parser.error(f"{run}: its test hours hold no other complete window with rain")
+        shutil.copytree(run, copy)
         data = dataclasses.replace(config.data, windows=windows)
         save_config(dataclasses.replace(config, data=data), copy / "config.yaml")
         print(f"{copy}: {len(windows)} windows")

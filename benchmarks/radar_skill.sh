@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes README's table of what was tried on real rain: about nine and a half hours on two quiet cores.
+# Makes README's tables of what was tried on real rain, but for rows of contrast as it was: about nine and a half hours on two quiet cores.
 #
 #     benchmarks/radar_skill.sh PATH    # PATH: the folder that configs/radar.yaml's data.root names
 set -euo pipefail

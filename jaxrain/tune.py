@@ -111,11 +111,17 @@ def _tune(arguments: argparse.Namespace) -> None:
     downscaler = load(arguments.run, words)
     if downscaler.deterministic:
         raise InputError(f"{arguments.run} is a regression: it has no sampler to tune")
+    one_step = downscaler.config.diffusion.objective == "crps"
+    if one_step and arguments.epsilon_scale:
+        raise InputError(
+            f"--epsilon-scale {arguments.epsilon_scale}: {arguments.run} draws in one step; leave "
+            "it out"
+        )
     if arguments.calibrate:
         downscaler.config.sample.check_heeded(sigma_max=arguments.sigma_max is not None)
         _calibrate(downscaler, arguments)
         return
-    if downscaler.config.diffusion.objective == "crps":
+    if one_step:
         raise InputError(
             f"{arguments.run} draws members in one step: no sampler to tune; give --calibrate"
         )
