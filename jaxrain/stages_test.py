@@ -299,7 +299,9 @@ def test_a_trained_regression_is_taken_and_other_weights_are_refused(
     assert "set data.target=difference" in capsys.readouterr().err
 
 
-def test_a_generator_of_one_step_starts_from_a_denoiser_and_draws_members(config_file, tmp_path):
+def test_a_generator_of_one_step_starts_from_a_denoiser_and_draws_members(
+    config_file, tmp_path, capsys
+):
     denoiser, generator = tmp_path / "denoiser", tmp_path / "generator"
     assert run(config_file, denoiser) == 0
     words = ["diffusion.objective=crps", f"train.start_from={denoiser}", "train.steps=1"]
@@ -318,6 +320,9 @@ def test_a_generator_of_one_step_starts_from_a_denoiser_and_draws_members(config
     assert not np.array_equal(members[0], members[1])
 
     words = [str(generator), "--calibrate", "--cases", "1", "--members", "2"]
+    capsys.readouterr()
+    assert tune.main([*words, "--epsilon-scale", "1.1"]) == 2
+    assert f"--epsilon-scale 1.1: {generator} draws in one step" in capsys.readouterr().err
     assert tune.main(words) == 0
     assert load(generator).calibration.inflation != 1
     assert sample.main([*words[:1], "--output", str(out), "--split", "test", "--overwrite"]) == 0
