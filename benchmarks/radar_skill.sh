@@ -109,8 +109,10 @@ draw guessed_contrast denoiser "${chain[@]}" "${contrast[@]}" --epsilon-scale 1.
 draw guessed_longer_one denoiser_longer "${chain[@]}"
 draw guessed_longer_unscaled denoiser_longer "${chain[@]}" "${contrast[@]}"
 draw guessed_longer_contrast denoiser_longer "${chain[@]}" "${contrast[@]}" --epsilon-scale 1.02
-draw guessed_longer_contrast_apart denoiser_longer "${chain[@]}" "${contrast[@]}" \
-  --epsilon-scale 1.02 --seed 1
+for seed in 1 2 3; do
+  draw guessed_longer_contrast_$seed denoiser_longer "${chain[@]}" "${contrast[@]}" \
+    --epsilon-scale 1.02 --seed $seed
+done
 draw guessed_full denoiser_full "${chain[@]}" "${contrast[@]}"
 
 draw two_stages two_stages --steps 8
