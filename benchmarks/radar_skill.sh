@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes README's tables of what was tried on real rain, but for rows of contrast as it was: about nine and a half hours on two quiet cores.
+# Makes README's tables of what was tried on real rain: about nine and a half hours on two quiet
+# cores. Not those of the finest scales, nor rows of contrast as it was.
 #
 #     benchmarks/radar_skill.sh PATH    # PATH: the folder that configs/radar.yaml's data.root names
 set -euo pipefail
