@@ -6,7 +6,6 @@ spread/skill is 1.
 """
 
 import dataclasses
-import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,10 +16,10 @@ from jaxrain.config import Config
 from jaxrain.downscaler import Downscaler
 from jaxrain.ensembles.calibration import Calibration, Drawn, rain_of, settings_of
 from jaxrain.pairs.quantiles import quantile, rain_counts
-from jaxrain.pairs.scaling import RAIN_CHANNEL, Scaling
-from jaxrain.pairs.store import Area, Store
-from jaxrain.validation import Case, draw, make_case, score, spread_skill
-from jaxrain.verification.mapping import fit_map, interpolated
+from jaxrain.pairs.scaling import Scaling
+from jaxrain.pairs.store import Store
+from jaxrain.validation import Case, blind_windows, draw, make_case, score, spread_skill
+from jaxrain.verification.mapping import fit_map
 from jaxrain.verification.points import DRY_MM
 
 _INFLATIONS = (0.25, 4.0)
@@ -101,44 +100,15 @@ def scores(cases: Sequence[Case], drawn: Fields) -> dict[str, float]:
 
 
 def window_cases(config: Config, store: Store, count: int) -> list[Case]:
-    """Validation windows that were chosen without a look at the fine rain, or a fit to them is off.
-
-    Windows of the patch's size side by side over all validation hours, where the coarse rain is
-    known throughout; those with more of it than the median, evenly from the least to the most.
-    Where the predictors hold no rain, evenly from all.
-
-    Returns:
-      At most `count`; none where there are no validation hours.
-    """
+    """Windows of the validation hours, of the patch's size, as `blind_windows` chooses them."""
     side = config.train.validation_size or config.data.patch
-    found = []
-    for area in store.areas:
-        height, width = (min(side, length) for length in area.fine_grid.shape)
-        rows = range(0, area.fine_grid.shape[0] - height + 1, height)
-        columns = range(0, area.fine_grid.shape[1] - width + 1, width)
-        for hour in area.indices("validation"):
-            rain = _coarse_rain(store, area, hour)
-            for row, column in itertools.product(rows, columns):
-                inside = rain[row : row + height, column : column + width]
-                found.append((float(inside.mean()), area, hour, (row, column)))
-    # Where rain is not known at all the order is that of time and place.
-    found = [each for each in found if np.isfinite(each[0]) or RAIN_CHANNEL not in store.channels]
-    if RAIN_CHANNEL in store.channels:
-        found = sorted(found, key=lambda each: each[0])[len(found) // 2 :]
-    chosen = np.unique(np.linspace(0, len(found) - 1, min(count, len(found))).round().astype(int))
-    return [make_case(config, store.channels, *found[number][1:]) for number in chosen]
+    chosen = blind_windows(store, side, count)
+    return [make_case(config, store.channels, *each) for each in chosen]
 
 
 def _known(cases: Sequence[Case], drawn: Fields) -> list[NDArray[np.bool_]]:
     pairs = zip(cases, drawn, strict=True)
     return [np.isfinite(case.truth) & np.isfinite(rain).all(axis=0) for case, rain in pairs]
-
-
-def _coarse_rain(store: Store, area: Area, hour: int) -> NDArray[np.float64]:
-    """Interpolated coarse rain, mm, [H, W]; NaN where missing or not among the predictors."""
-    if RAIN_CHANNEL not in store.channels:
-        return np.full(area.fine_grid.shape, np.nan)
-    return interpolated(area, np.asarray(area.coarse(hour)[store.channels.index(RAIN_CHANNEL)]))
 
 
 def _draw(chain: Callable[..., Any], weights: Any, case: Case, members: int) -> Drawn:

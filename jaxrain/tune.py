@@ -1,4 +1,5 @@
-"""`python -m jaxrain.tune RUN`: which sampler, in how many steps, is worth its time."""
+"""`python -m jaxrain.tune RUN`: which sampler, in how many steps, is worth its time; or which
+calibration, or contrast, fits the validation hours."""
 
 import argparse
 import dataclasses
@@ -78,6 +79,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="instead: fit spread and amounts of the run's members to the validation hours; "
         "sampling then uses them unless sample.calibrate=false",
     )
+    parser.add_argument(
+        "--contrasts",
+        nargs="+",
+        type=float,
+        metavar="C",
+        help="instead: try each of these as sample.contrast, with the run's default sampler; the "
+        "one whose spread/skill is nearest to 1, if its CRPS is, becomes the default",
+    )
     parser.add_argument("--first-guess", metavar="RUN2", help="as of sample, with --sigma-max")
     parser.add_argument("--sigma-max", metavar="S", help="as of sample")
     parser.add_argument("--turn", choices=("true", "false"), help="as of sample")
@@ -97,8 +106,9 @@ def _tune(arguments: argparse.Namespace) -> None:
             f"--members {arguments.members} --cases {arguments.cases}: expected 2 or more members "
             "of 1 or more windows"
         )
-    if arguments.calibrate:
-        _check_of_calibrating(arguments)
+    fits = arguments.calibrate or arguments.contrasts is not None
+    if fits:
+        _check_of_fitting(arguments)
     keep_compiled_programs()
     words = ["sample.calibrate=false"]  # what is tuned and fitted are members as they come
     words += [override("data.store", arguments.store)] if arguments.store else []
@@ -106,7 +116,7 @@ def _tune(arguments: argparse.Namespace) -> None:
     words += [
         override(f"sample.{name}", value) for name, value in given.items() if value is not None
     ]
-    if not arguments.calibrate and (arguments.first_guess or arguments.epsilon_scale):
+    if not fits and (arguments.first_guess or arguments.epsilon_scale):
         words.append("sample.sampler=dpmpp_2m")  # the run's may take neither, and is not tried
     downscaler = load(arguments.run, words)
     if downscaler.deterministic:
@@ -117,13 +127,14 @@ def _tune(arguments: argparse.Namespace) -> None:
             f"--epsilon-scale {arguments.epsilon_scale}: {arguments.run} draws in one step; leave "
             "it out"
         )
-    if arguments.calibrate:
+    if fits:
         downscaler.config.sample.check_heeded(sigma_max=arguments.sigma_max is not None)
-        _calibrate(downscaler, arguments)
+        (_calibrate if arguments.calibrate else _contrast)(downscaler, arguments)
         return
     if one_step:
         raise InputError(
-            f"{arguments.run} draws members in one step: no sampler to tune; give --calibrate"
+            f"{arguments.run} draws members in one step: no sampler to tune; give --calibrate or "
+            "--contrasts"
         )
     tuned = downscaler.config.sample
     begins = tuned.first_guess is not None or arguments.sigma_max is not None
@@ -151,9 +162,11 @@ def _tune(arguments: argparse.Namespace) -> None:
     )
 
 
-def _check_of_calibrating(arguments: argparse.Namespace) -> None:
-    """Refuses what was asked for and is no matter of calibrating."""
+def _check_of_fitting(arguments: argparse.Namespace) -> None:
+    """Refuses what was asked for and is no matter of calibrating or of contrasts."""
+    asked = "--calibrate" if arguments.calibrate else "--contrasts"
     chosen = {
+        "--contrasts": arguments.calibrate and arguments.contrasts is not None,
         "--samplers": arguments.samplers is not SAMPLERS,
         "--steps": arguments.steps is not STEPS,
         "--chains": arguments.chains is not None,
@@ -161,8 +174,8 @@ def _check_of_calibrating(arguments: argparse.Namespace) -> None:
     for option, given in chosen.items():
         if given:
             raise InputError(
-                f"{option}: --calibrate fits the members that sample draws by default; leave it "
-                "out, or tune first, which makes the best the default"
+                f"{option}: {asked} looks at the members that sample draws by default; leave it "
+                "out, or tune with it first, which makes the best the default"
             )
 
 
@@ -206,7 +219,8 @@ def _calibrate(downscaler: "Downscaler", arguments: argparse.Namespace) -> None:
 
     config = downscaler.config
     store = open_store(config.data.store, config.data)
-    cases = _there(window_cases(config, store, arguments.cases), store)
+    cases = window_cases(config, store, arguments.cases)
+    _check_there(cases, store)
     found = calibrate(downscaler, cases, arguments.members)
     print("| members | CRPS [mm] | spread/skill | wet area, of truth's | p99.9, of truth's |")
     print("| --- | --- | --- | --- | --- |")
@@ -228,6 +242,42 @@ def _calibrate(downscaler: "Downscaler", arguments: argparse.Namespace) -> None:
     )
 
 
+def _contrast(downscaler: "Downscaler", arguments: argparse.Namespace) -> None:
+    from jaxrain.config import replaced
+    from jaxrain.contrasting import SCORES, contrast_cases, fitting, try_contrast
+    from jaxrain.pairs.store import open_store, save_json
+
+    config = downscaler.config
+    store = open_store(config.data.store, config.data)
+    settings = [
+        replaced(config.sample, contrast=contrast, members=arguments.members)
+        for contrast in arguments.contrasts
+    ]
+    cases = contrast_cases(downscaler, store, arguments.cases)
+    _check_there(cases, store)
+    print(f"| contrast | {' | '.join(SCORES.values())} |\n|{' --- |' * (1 + len(SCORES))}")
+    trials = []
+    for setting in settings:
+        trial = try_contrast(downscaler, setting, cases)
+        told = (f"{trial.scores[name]:.4g}" if name in trial.scores else "-" for name in SCORES)
+        print(f"| {trial.contrast:g} | {' | '.join(told)} |", flush=True)
+        trials.append(trial)
+    best = fitting(trials, arguments.tolerance)
+    report = downscaler.run / "report"
+    report.mkdir(exist_ok=True)
+    rows = [dataclasses.asdict(trial) for trial in trials]
+    save_json(report / "contrast.json", {"trials": rows, "recommended": best.contrast})
+    if not arguments.dry_run:
+        _set_default(downscaler, contrast=best.contrast)
+    points = sum(case.fine_grid.shape[0] * case.fine_grid.shape[1] for case in cases)
+    hours = len({hour for case in cases for hour in case.hours})
+    print(
+        f"on {len(cases)} windows of {hours} validation hours ({points} points), "
+        f"{arguments.members} members: contrast {best.contrast:g}"
+        + ("" if arguments.dry_run else f", now the default of {downscaler.run}")
+    )
+
+
 def _cases(downscaler: "Downscaler", count: int) -> "list[Case]":
     from jaxrain.pairs.store import open_store
     from jaxrain.validation import choose_cases
@@ -235,16 +285,17 @@ def _cases(downscaler: "Downscaler", count: int) -> "list[Case]":
     config = downscaler.config
     train = dataclasses.replace(config.train, validation_cases=count)
     store = open_store(config.data.store, config.data)
-    return _there(choose_cases(dataclasses.replace(config, train=train), store), store)
+    cases = choose_cases(dataclasses.replace(config, train=train), store)
+    _check_there(cases, store)
+    return cases
 
 
-def _there(cases: "list[Case]", store: "Store") -> "list[Case]":
+def _check_there(cases: "Sequence[Any]", store: "Store") -> None:
     if not cases:
         raise InputError(
             f"the store {store.path} has no validation hours: name some in data.splits.validation "
             "and run prepare again"
         )
-    return cases
 
 
 def _try(downscaler: "Downscaler", setting: Any, cases: "Sequence[Case]", members: int) -> Trial:
@@ -280,7 +331,6 @@ def _row(trial: Trial) -> str:
 
 def _save(downscaler: "Downscaler", trials: Sequence[Trial], best: Trial, *, default: bool) -> None:
     """Writes RUN/report/tune.json and tune.png, and the run's default sampler."""
-    from jaxrain.config import load_config, save_config
     from jaxrain.pairs.store import save_json
 
     report = downscaler.run / "report"
@@ -289,20 +339,19 @@ def _save(downscaler: "Downscaler", trials: Sequence[Trial], best: Trial, *, def
     save_json(report / "tune.json", {"trials": rows, "recommended": dataclasses.asdict(best)})
     _picture(report / "tune.png", trials, best)
     if default:
-        # Read anew: the store may have been named for this command alone.
-        path = downscaler.run / "config.yaml"
-        config = load_config(path)
-        tuned = downscaler.config.sample
-        sample = dataclasses.replace(
-            config.sample,
-            sampler=best.sampler,
-            steps=best.steps,
-            first_guess=tuned.first_guess,
-            sigma_max=tuned.sigma_max,
-            turn=tuned.turn,
-            epsilon_scale=tuned.epsilon_scale,
-        )
-        save_config(dataclasses.replace(config, sample=sample), path)
+        _set_default(downscaler, sampler=best.sampler, steps=best.steps)
+
+
+def _set_default(downscaler: "Downscaler", **found: Any) -> None:
+    """Keeps with the run what was found, and what of `sample` it was found with."""
+    from jaxrain.config import load_config, save_config
+
+    # Read anew: the store may have been named for this command alone.
+    path = downscaler.run / "config.yaml"
+    config = load_config(path)
+    tuned = {name: getattr(downscaler.config.sample, name) for name in TUNED_WITH}
+    sample = dataclasses.replace(config.sample, **tuned, **found)
+    save_config(dataclasses.replace(config, sample=sample), path)
 
 
 def _picture(path: Path, trials: Sequence[Trial], best: Trial) -> None:

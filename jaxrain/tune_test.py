@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from jaxrain import sample, tune
+from jaxrain import sample, tune, verify
 from jaxrain.config import load_config
+from jaxrain.contrasting import SCORES, ContrastTrial, fitting
 from jaxrain.downscaler import load
 from jaxrain.tune import Trial, pareto, recommended
 from jaxrain.weather.cf import write_netcdf
@@ -25,7 +26,7 @@ data:
   patch: 16
 model: {{inner_channel: 8, channel_mults: [1, 2], res_blocks: 1, norm_groups: 4, attn_res: []}}
 diffusion: {{steps: 100, prediction: x0}}
-sample: {{members: 3, steps: 4, batch: 4, sampler: ddpm}}
+sample: {{members: 3, steps: 4, batch: 4, sampler: ddpm, consistency: hard}}
 """
 
 
@@ -91,12 +92,65 @@ def test_what_the_runs_own_sampler_does_not_take_can_be_tuned(make_run):
     assert (sample.sampler, sample.steps, sample.epsilon_scale) == ("heun", 5, 1.05)
 
 
+@pytest.mark.parametrize("fit", [("--calibrate",), ("--contrasts", "9")], ids=" ".join)
 @pytest.mark.parametrize(
     "words", [("--samplers", "heun"), ("--steps", "8"), ("--chains", "heun:8")], ids=" ".join
 )
-def test_calibrating_takes_no_choice_of_chains(words, capsys):
-    assert tune.main(["anywhere", "--calibrate", *words]) == 2
-    assert f"{words[0]}: --calibrate fits the members" in capsys.readouterr().err
+def test_what_is_fitted_takes_no_choice_of_chains(fit, words, capsys):
+    assert tune.main(["anywhere", *fit, *words]) == 2
+    assert f"{words[0]}: {fit[0]} looks at the members" in capsys.readouterr().err
+
+
+def test_contrast_and_calibration_are_fitted_one_by_one(capsys):
+    assert tune.main(["anywhere", "--calibrate", "--contrasts", "9"]) == 2
+    assert "--contrasts: --calibrate looks at the members" in capsys.readouterr().err
+
+
+def test_the_contrast_that_fits_becomes_the_runs_default(make_run, tmp_path, capsys):
+    run = make_run("2020-07-01T02")
+    words = [str(run), "--contrasts", "9", "1.5", "--members", "4", "--tolerance", "0"]
+    assert tune.main([*words, "--dry-run"]) == 0
+    assert load_config(run / "config.yaml").sample.contrast == 1
+    assert tune.main([*words, "--epsilon-scale", "1.1"]) == 2  # ddpm takes none
+    assert tune.main(words) == 0
+    found = json.loads((run / "report" / "contrast.json").read_text())
+    most, less = (trial["scores"] for trial in found["trials"])
+    best = 9 if most["crps_mm"] < less["crps_mm"] else 1.5
+    assert found["recommended"] == best
+    assert f"contrast {best:g}, now the default of" in capsys.readouterr().out
+    assert load_config(run / "config.yaml").sample.contrast == best
+    # A window is as wide as the whole area here: what sample draws and verify scores is the same.
+    for scores, *words in ((most, "--contrast", "9"), (less, "--contrast", "1.5")):
+        output = str(tmp_path / f"of{words[1]}.nc")
+        split = ["--split", "validation", "--members", "4"]
+        assert sample.main([str(run), "--output", output, *split, *words]) == 0
+        assert verify.main([output, "--report", str(tmp_path / "report")]) == 0
+        told = json.loads((tmp_path / "report" / "scores.json").read_text())["model"]
+        assert set(scores) == set(SCORES)
+        for name, score in scores.items():
+            assert score == pytest.approx(told[name]["value"], rel=1e-5), name
+    assert most["spread_skill"] != less["spread_skill"]
+
+
+def test_a_contrast_beyond_the_scale_is_one_line(make_run, capsys):
+    run = make_run("2020-07-01T02")
+    assert tune.main([str(run), "--contrasts", "1", "90"]) == 2
+    said = capsys.readouterr()
+    assert "contrast=90.0: input should be less than or equal to 20" in said.err
+    assert not said.out  # before anything was drawn
+
+
+def test_of_contrasts_that_score_alike_the_best_spread_fits():
+    def contrast(power, crps_mm, spread_skill):
+        return ContrastTrial(power, {"crps_mm": crps_mm, "spread_skill": spread_skill})
+
+    trials = [contrast(1, 1.005, 0.6), contrast(9, 1.0, 0.8), contrast(17, 1.02, 1.0)]
+    assert fitting(trials, 0.01).contrast == 9
+    assert fitting(trials, 0.02).contrast == 17
+    # 2.1 is further from 1 than half is.
+    assert fitting([contrast(1, 1.0, 0.5), contrast(9, 1.0, 2.1)], 0.0).contrast == 1
+    unknown = [ContrastTrial(1, {"crps_mm": 1.0}), ContrastTrial(9, {"crps_mm": 0.9})]
+    assert fitting(unknown, 0.2).contrast == 9
 
 
 def test_a_calibration_is_kept_with_the_run_and_sampling_uses_it(make_run, tmp_path, capsys):

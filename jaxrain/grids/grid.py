@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+_KM_PER_DEGREE = np.pi / 180 * 6371.0
+
 # Axes are files' decimals: two readers may differ in the last digits of the same grid.
 _SAME_AXIS = 1e-3  # of a grid cell
 
@@ -62,6 +64,14 @@ class Grid:
             and _same_axis(self.y, other.y)
             and _same_axis(self.x, other.x)
         )
+
+    def spacing_km(self) -> float:
+        """Distance of neighbouring points: the geometric mean of both directions, mid-grid."""
+        y, x = (abs(axis[-1] - axis[0]) / (len(axis) - 1) for axis in (self.y, self.x))
+        if self.projected:
+            return float(np.sqrt(y * x))
+        narrowing = np.cos(np.radians(self.y.mean()))
+        return float(_KM_PER_DEGREE * np.sqrt(y * x * narrowing))
 
     def extent(self) -> str:
         """The outermost points, for messages: '10.00..20.00 N, 100.00..110.00 E'."""

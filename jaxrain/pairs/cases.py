@@ -75,6 +75,47 @@ def cases(store: Store, config: DataConfig, split: str, *, truth: bool = True) -
     return found
 
 
+def piece(
+    store: Store,
+    area: Area,
+    indices: Sequence[int],
+    origin: tuple[int, int],
+    size: tuple[int, int],
+    name: str,
+    *,
+    truth: bool = True,
+) -> Case:
+    """The case of one piece of an area.
+
+    Args:
+      store: the area's.
+      area: where.
+      indices: of its hours.
+      origin: first row and column of the fine grid.
+      size: rows and columns, all inside it.
+      name: of the case.
+      truth: whether to read the fine rain too.
+    """
+    (y, x), (height, width) = origin, size
+    fine = [area.fine(index)[y : y + height, x : x + width] for index in indices if truth]
+    hours, coarse = area.hours[indices], np.stack([area.coarse(index) for index in indices])
+    grids = (area.coarse_grid, area.fine_grid)
+    return Case(
+        name=name,
+        area=area.name,
+        fine_grid=area.fine_grid.window(y, x, height, width),
+        origin=origin,
+        hours=hours,
+        coarse_grid=area.coarse_grid,
+        channels=list(store.channels),
+        coarse=coarse,
+        truth=np.stack(fine) if truth else None,
+        sources=list(dict.fromkeys(name for index in indices for name in area.sources[index])),
+        statics=area.statics,
+        drift=drift_of(hours, coarse, list(store.channels), *grids),
+    )
+
+
 def hash_cases(cases: Sequence[Case]) -> str:
     """sha256 of all that a sample is made from: places, hours, grids and predictors."""
     digest = hashlib.sha256()
@@ -97,8 +138,8 @@ def hash_drifts(cases: Sequence[Case]) -> str:
 
 
 def _area_case(store: Store, area: Area, split: str, truth: bool) -> Case:
-    indices = area.indices(split)
-    return _case(store, area, area.name, indices, (0, 0), area.fine_grid.shape, truth)
+    whole = ((0, 0), area.fine_grid.shape, area.name)
+    return piece(store, area, area.indices(split), *whole, truth=truth)
 
 
 def _window_case(store: Store, window: Window, split: str, truth: bool) -> Case:
@@ -115,34 +156,5 @@ def _window_case(store: Store, window: Window, split: str, truth: bool) -> Case:
                 stamp = str(time.astype("datetime64[m]")).replace("-", "").replace(":", "")
                 name = f"{area.name}_{stamp}_y{window.y}_x{window.x}"
                 size = (window.size, window.size)
-                return _case(store, area, name, [index], (window.y, window.x), size, truth)
+                return piece(store, area, [index], (window.y, window.x), size, name, truth=truth)
     raise InputError(f"{where}: no such hour in the split '{split}' of {store.path}")
-
-
-def _case(
-    store: Store,
-    area: Area,
-    name: str,
-    indices: list[int],
-    origin: tuple[int, int],
-    size: tuple[int, int],
-    truth: bool,
-) -> Case:
-    (y, x), (height, width) = origin, size
-    fine = [area.fine(index)[y : y + height, x : x + width] for index in indices if truth]
-    hours, coarse = area.hours[indices], np.stack([area.coarse(index) for index in indices])
-    grids = (area.coarse_grid, area.fine_grid)
-    return Case(
-        name=name,
-        area=area.name,
-        fine_grid=area.fine_grid.window(y, x, height, width),
-        origin=origin,
-        hours=hours,
-        coarse_grid=area.coarse_grid,
-        channels=list(store.channels),
-        coarse=coarse,
-        truth=np.stack(fine) if truth else None,
-        sources=list(dict.fromkeys(name for index in indices for name in area.sources[index])),
-        statics=area.statics,
-        drift=drift_of(hours, coarse, list(store.channels), *grids),
-    )

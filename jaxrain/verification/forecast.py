@@ -14,8 +14,6 @@ from jaxrain.errors import InputError
 from jaxrain.grids.grid import Grid
 from jaxrain.weather.cf_zarr import is_zarr
 
-_KM_PER_DEGREE = np.pi / 180 * 6371.0
-
 
 @dataclass(frozen=True, eq=False)
 class Case:
@@ -58,14 +56,6 @@ class Case:
     def regression(self, hour: int) -> np.ndarray:
         """What a regression network expects of one hour [mm], shape [H, W]."""
         return self._read("regression_precipitation", hour)
-
-    def spacing_km(self) -> float:
-        """Distance of neighbouring points: the geometric mean of both directions, mid-grid."""
-        y, x = (abs(axis[-1] - axis[0]) / (len(axis) - 1) for axis in (self.grid.y, self.grid.x))
-        if self.grid.projected:
-            return float(np.sqrt(y * x))
-        narrowing = np.cos(np.radians(self.grid.y.mean()))
-        return float(_KM_PER_DEGREE * np.sqrt(y * x * narrowing))
 
     def _read(self, variable: str, hour: int) -> np.ndarray:
         return self.dataset[variable].isel(time=hour).values

@@ -141,7 +141,7 @@ def test_spacing_is_a_kilometre_on_a_projection_and_follows_the_latitude(tmp_pat
         (tmp_path / name).mkdir()
         with open_forecast(example(tmp_path / name, projected=projected)) as forecast:
             expected = 1.0 if projected else 1.11195 * np.sqrt(np.cos(np.radians(23.195)))
-            assert forecast.cases[0].spacing_km() == pytest.approx(expected, rel=1e-4)
+            assert forecast.cases[0].grid.spacing_km() == pytest.approx(expected, rel=1e-4)
 
 
 def test_a_projections_degrees_are_read_where_the_file_has_them(tmp_path):

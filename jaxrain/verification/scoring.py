@@ -126,7 +126,7 @@ def verify(
             for name, rain in systems.items():
                 earlier = (before[0][name], before[1]) if before else None
                 sums = metrics.hour_sums(
-                    rain, known, case.spacing_km(), waves, before=earlier, cells=cells
+                    rain, known, case.grid.spacing_km(), waves, before=earlier, cells=cells
                 )
                 per_field[name].append(sums)
             per_field[MODEL][-1]["mean_spectrum"] = _mean_spectrum(case, systems, known, waves)
@@ -166,7 +166,7 @@ def shared_truth(truth: np.ndarray, systems: dict[str, np.ndarray]) -> tuple[np.
 
 
 def _wavelengths(cases: list[Case]) -> np.ndarray:
-    spacings = [case.spacing_km() for case in cases]
+    spacings = [case.grid.spacing_km() for case in cases]
     sides = [min(case.grid.shape) for case in cases]
     return spectra.wavelengths([n * d for n, d in zip(sides, spacings, strict=True)], spacings)
 
@@ -175,7 +175,7 @@ def _mean_spectrum(
     case: Case, systems: dict[str, np.ndarray], truth: np.ndarray, waves: np.ndarray
 ) -> np.ndarray:
     mean = systems[MODEL].mean(0, keepdims=True)
-    return spectra.spectrum_sums(mean, truth, case.spacing_km(), waves)["spectrum"]
+    return spectra.spectrum_sums(mean, truth, case.grid.spacing_km(), waves)["spectrum"]
 
 
 def _field(case: Case, c: int, h: int, truth: np.ndarray, model: Sums, reference: Sums) -> Field:

@@ -1,0 +1,104 @@
+"""How far members' contrast should reach: each tried on validation windows, drawn and scored.
+
+Members are drawn, and held to the coarse rain, as `sample` does both, and scored as `verify` does.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from jaxrain.downscaler import Downscaler
+from jaxrain.ensembles.drawing import Item
+from jaxrain.ensembles.settings import SampleConfig
+from jaxrain.errors import InputError
+from jaxrain.pairs.cases import Case, piece
+from jaxrain.pairs.store import Store
+from jaxrain.validation import blind_windows, window_tiling
+from jaxrain.verification import metrics, spectra
+from jaxrain.verification.points import Sums
+
+SCORES = {
+    "crps_mm": "CRPS [mm]",
+    "spread_skill": "spread/skill",
+    "wet_area_ratio": "wet area, of truth's",
+    "p99.9_ratio": "p99.9, of truth's",
+    "spectrum_max_db": "spectrum [dB]",
+}
+
+_PATCHES = 2  # as wide as so many is a window: the means that contrast goes by reach far
+
+
+@dataclasses.dataclass(frozen=True)
+class ContrastTrial:
+    """One contrast, measured.
+
+    Attributes:
+      contrast: largest power.
+      scores: of SCORES by name, as `verification.metrics.MEANINGS` has them; those that are known.
+    """
+
+    contrast: float
+    scores: dict[str, float]
+
+
+def contrast_cases(downscaler: Downscaler, store: Store, count: int) -> list[Case]:
+    """Windows of the validation hours, twice as wide as patches, of `blind_windows`."""
+    data = downscaler.config.data
+    side = _PATCHES * (downscaler.config.train.validation_size or data.patch)
+    found = []
+    for number, (area, hour, place) in enumerate(blind_windows(store, side, count)):
+        height, width = (min(side, length) for length in area.fine_grid.shape)
+        found.append(piece(store, area, [hour], place, (height, width), f"window{number}"))
+    return found
+
+
+def try_contrast(
+    downscaler: Downscaler, config: SampleConfig, cases: Sequence[Case]
+) -> ContrastTrial:
+    """Draws members of the cases and scores them together.
+
+    Args:
+      downscaler: the run.
+      config: of the members; its tiles are made to fit the windows.
+      cases: with their truth.
+
+    Raises:
+      InputError: the sampler or the predictors do not fit, or there is no coarse rain to be
+        consistent with; or no truth is known.
+    """
+    widest = max(max(case.fine_grid.shape) for case in cases)
+    tile, overlap = window_tiling(dataclasses.replace(downscaler.config, sample=config), widest)
+    config = dataclasses.replace(config, tile=tile, overlap=overlap)
+    spacings = [case.fine_grid.spacing_km() for case in cases]
+    sides = [min(case.fine_grid.shape) for case in cases]
+    extents = [n * d for n, d in zip(sides, spacings, strict=True)]
+    waves = spectra.wavelengths(extents, spacings)
+    total: Sums = {}
+    for case, spacing in zip(cases, spacings, strict=True):
+        assert case.truth is not None
+        draw = downscaler.prepare(case, config)
+        for hour, truth in enumerate(case.truth):
+            rain = np.empty((config.members, *truth.shape), np.float32)
+            for item, field in draw([Item(hour, member) for member in range(config.members)]):
+                rain[item.member] = field
+            known = np.where(np.isfinite(rain).all(axis=0), truth, np.nan)
+            if np.isfinite(known).any():
+                sums = metrics.hour_sums(rain, known, spacing, waves)
+                total = {name: total.get(name, 0) + each for name, each in sums.items()}
+    if not total:
+        raise InputError("no point of these windows of the validation hours is known to the truth")
+    found = metrics.scores(total, waves)
+    scores = {name: float(found[name]) for name in SCORES if name in found}
+    told = {name: value for name, value in scores.items() if np.isfinite(value)}
+    return ContrastTrial(config.contrast, told)
+
+
+def fitting(trials: Sequence[ContrastTrial], tolerance: float) -> ContrastTrial:
+    """Of those whose CRPS is at most `tolerance` (a share) above the best, the one whose
+    spread / skill is nearest to 1, by its logarithm; where that is not known, the best CRPS."""
+    least = min(trial.scores["crps_mm"] for trial in trials)
+    good = [trial for trial in trials if trial.scores["crps_mm"] <= least * (1 + tolerance)]
+    if not all(trial.scores.get("spread_skill", 0) > 0 for trial in good):
+        return min(good, key=lambda trial: trial.scores["crps_mm"])
+    return min(good, key=lambda trial: abs(np.log(trial.scores["spread_skill"])))
