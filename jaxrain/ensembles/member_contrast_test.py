@@ -4,7 +4,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from jaxrain.ensembles.consistency import MOST_FACTOR
-from jaxrain.ensembles.member_contrast import power, powers, sharpened
+from jaxrain.ensembles.member_contrast import FORM, power, powers, sharpened
 
 SIDES = (6, 4)
 
@@ -170,3 +170,11 @@ def test_each_field_goes_to_its_own_power():
     found = sharpened(jnp.asarray(fields), known, jnp.asarray(exponents, "float32"), SIDES)
     for field, exponent, each in zip(fields, exponents, found, strict=True):
         np.testing.assert_allclose(each, one(field, exponent, SIDES), rtol=1e-5)
+
+
+def test_another_outcome_is_another_form():
+    # Fields of one ensemble are told apart by it: where this fails on purpose, raise FORM.
+    found = np.sqrt(np.square(one(rain(), 5.0, (11, 7))).mean())
+    assert (FORM, found) == (3, pytest.approx(4.336013, rel=1e-4))
+    hour = np.datetime64("2020-07-01T06", "s")
+    assert power(1, 5, hour, 9.0) == pytest.approx(1.73033375, rel=1e-6)
