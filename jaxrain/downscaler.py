@@ -132,6 +132,12 @@ class Downscaler:
         """Whether it is a regression, of which all members would be one."""
         return self.config.diffusion.objective == "regression"
 
+    @property
+    def most_mm(self) -> float:
+        """The most rain of an hour that training showed: of its hours, multiplied as they were."""
+        most = float(self.manifest["statistics"]["fine_rain"]["max"])
+        return most * self.config.data.augment_amounts
+
     def caveat(self, config: SampleConfig) -> str | None:
         """What speaks against calibrating members drawn so; None where nothing does."""
         if self.calibration is None or not config.calibrate:
@@ -166,7 +172,10 @@ class Downscaler:
                 "options of this chain"
             )
         return make_downscale(
-            *self._parts(config, mesh), calibration=calibration, **self.beside.functions()
+            *self._parts(config, mesh),
+            calibration=calibration,
+            most_mm=self.most_mm,
+            **self.beside.functions(),
         )
 
     def chain(self, config: SampleConfig, *, centred: bool) -> Callable[..., Drawn]:
@@ -195,7 +204,7 @@ class Downscaler:
             self._programs[key] = self.program(config, mesh)
         canvas = canvas_of(case, self.config.data, config)
         draws = (self._programs[key], on_each(self.weights, mesh), case, canvas, config)
-        return partial(draw, *draws, mesh=mesh, finish=finishing(case, config))
+        return partial(draw, *draws, mesh=mesh, finish=finishing(case, config, self.most_mm))
 
     def prepare_regression(self, case: Case, config: SampleConfig) -> Draw | None:
         """As `prepare`, for what the run's regression expects: member 0 of each hour.

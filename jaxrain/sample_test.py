@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -15,8 +16,8 @@ import xarray as xr
 import jaxrain
 from jaxrain import sample
 from jaxrain.config import load_config
-from jaxrain.downscaler import load
-from jaxrain.ensembles import parts
+from jaxrain.downscaler import Downscaler, load
+from jaxrain.ensembles import drawing, parts
 from jaxrain.ensembles.drawing import Item
 from jaxrain.ensembles.member_contrast import powers, sharpened
 from jaxrain.errors import InputError
@@ -179,7 +180,23 @@ def test_a_file_says_by_what_epsilon_was_scaled(run, whole, tmp_path):
         assert np.abs(found["precipitation"] - unscaled).max() > 1e-3
 
 
-def test_members_differ_in_contrast_where_that_is_asked_for(run, whole, tmp_path):
+def test_nothing_is_multiplied_beyond_what_training_showed(run):
+    most = json.loads((run / "manifest.json").read_text())["statistics"]["fine_rain"]["max"]
+    assert jaxrain.load(run).most_mm == pytest.approx(most)
+    assert load(run, ["data.augment_amounts=2"]).most_mm == pytest.approx(2 * most)
+
+
+def test_members_are_held_without_going_beyond_it(run, monkeypatch):
+    asked = []
+    monkeypatch.setattr(drawing, "consistent", lambda _, *how: asked.append(how))
+    downscaler = load(run, ["sample.consistency=hard", "data.augment_amounts=3"])
+    (case,) = cases(open_store(run.parent / "store"), downscaler.config.data, "test")
+    downscaler.prepare(case, downscaler.config.sample)
+    assert asked == [("hard", downscaler.most_mm)]
+
+
+def test_members_differ_in_contrast_where_that_is_asked_for(run, whole, tmp_path, monkeypatch):
+    monkeypatch.setattr(Downscaler, "most_mm", 1.5)
     output = tmp_path / "contrast.nc"
     assert sample.main([str(run), "--output", str(output), "--contrast", "3"]) == 0
     with xr.open_dataset(output) as found, xr.open_dataset(whole) as plain:
@@ -189,8 +206,12 @@ def test_members_differ_in_contrast_where_that_is_asked_for(run, whole, tmp_path
         members, hours = np.indices(rain.shape[:2]).reshape(2, -1)
         exponents = powers(plain["time"].values[hours], members, 3.0, seed=0)
         fields = rain[members, hours]
-        expected = sharpened(fields, np.isfinite(fields), exponents, (8, 8))
+        most = (1.5, np.inf)
+        expected, free = (
+            sharpened(fields, np.isfinite(fields), exponents, (8, 8), mm) for mm in most
+        )
         np.testing.assert_allclose(got[members, hours], expected, rtol=1e-3, atol=1e-3)
+        assert np.abs(expected - free).max() > 0.1
         assert np.abs(got - rain).max() > 0.1
 
 

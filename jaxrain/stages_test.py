@@ -191,7 +191,7 @@ def test_a_chain_begins_from_the_first_guess_of_another_run(regression, both, ca
     assert {name for name in same if same[name] != other[name]} == {"first guess"}
     bent = load(both, ["sample.contrast=3", "sample.consistency=hard"])
     more = fingerprint(bent, [], bent.config.sample).keys() - same.keys()
-    assert {"form of contrast", "form of consistency"} <= more
+    assert {"form of contrast", "form of consistency", "most rain"} <= more
     assert "epsilon_scale" not in same
     scaled = load(both, ["sample.sampler=heun", "sample.epsilon_scale=1.05"])
     assert fingerprint(scaled, [], scaled.config.sample)["epsilon_scale"] == "1.05"

@@ -57,6 +57,7 @@ def make_downscale(
     regress: Callable[[Any, jax.Array], jax.Array] | None = None,
     guess: Callable[[Any, jax.Array, jax.Array], jax.Array] | None = None,
     calibration: Calibration | None = None,
+    most_mm: float = math.inf,
 ) -> Callable[..., jax.Array]:
     """Builds the compiled chain of a network: coarse fields in, rain out.
 
@@ -73,6 +74,7 @@ def make_downscale(
       guess: with `first_guess`, guess(parameters, condition, noise [B, H, W, 1]) -> x0; its
         condition is what a regression's is.
       calibration: of the members; None leaves them as they come.
+      most_mm: beyond which contrast gives no point more rain than it had.
 
     Returns:
       `downscale(parameters, canvas, coarse, members, minutes, seed=None, shifts=None, powers=None)
@@ -97,7 +99,9 @@ def make_downscale(
         finish = partial(finish, inflation=calibration.inflation, quantiles_mm=quantiles)
     centred = calibration is not None and calibration.inflation != 1.0
     built = (apply, scaling, diffusion, config, encodings, mesh)
-    return make_chain(*built, regress=regress, guess=guess, finish=finish, centred=centred)
+    return make_chain(
+        *built, regress=regress, guess=guess, finish=finish, centred=centred, most_mm=most_mm
+    )
 
 
 def make_chain(
@@ -112,6 +116,7 @@ def make_chain(
     guess: Callable[[Any, jax.Array, jax.Array], jax.Array] | None = None,
     finish: Callable[[Drawn], Any],
     centred: bool,
+    most_mm: float = math.inf,
 ) -> Callable[..., Any]:
     """`make_downscale` up to the end of the chain, what it returns being `finish` of it.
 
@@ -239,7 +244,7 @@ def make_chain(
                 return x0
             coarse_mm = inside(rain_mm)
             rain = decode_target(scaling, inside(x0), coarse_mm)
-            rain = sharpened(rain, known, powers, cell)
+            rain = sharpened(rain, known, powers, cell, most_mm)
             own = encode_target(scaling, rain, coarse_mm)
             height, width = lattice.shape
             # What is dry was so before, or nearly, and of rounding would come a trace of rain.

@@ -2,13 +2,15 @@
 
 In mm, after the chain. Points are multiplied by a factor that varies smoothly from cell to cell,
 and then, by what that still leaves, cell by cell: one factor a cell alone would draw the coarse
-grid into the rain. No point is multiplied by more than `MOST_FACTOR`; where that does not bring a
-cell what it lacks, the rest is laid over it, most in its middle: a single wet point is not blown
-up to a flood, and the more points a cell is wide, the smaller the edge that is drawn. So rain is
-never negative, and a cell that is dry in the coarse rain is dry.
+grid into the rain. No point is multiplied by more than `MOST_FACTOR`, nor to more than training
+ever showed; where that does not bring a cell what it lacks, the rest is laid over it, most in its
+middle: a single wet point is not blown up to a flood, and the more points a cell is wide, the
+smaller the edge that is drawn. So rain is never negative, and a cell that is dry in the coarse rain
+is dry.
 """
 
 import functools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -24,7 +26,7 @@ from jaxrain.pairs.cases import Case
 # Share of the way from a member's own mean to the coarse rain.
 STRENGTHS = {"off": 0.0, "soft": 0.5, "hard": 1.0}
 
-FORM = 2  # of how members are held; fields of another are not of one ensemble with these
+FORM = 3  # of how members are held; fields of another are not of one ensemble with these
 
 MOST_FACTOR = 4.0
 
@@ -38,12 +40,13 @@ _ROUNDING = 1e-12
 Adjust = Callable[[NDArray[np.float32], int], NDArray[np.float32]]
 
 
-def consistent(case: Case, name: str) -> Adjust | None:
+def consistent(case: Case, name: str, most_mm: float = math.inf) -> Adjust | None:
     """How the fields of a case are adjusted.
 
     Args:
       case: whose coarse rain it is.
       name: of `STRENGTHS`; soft goes half the way from the field's own means, hard all of it.
+      most_mm: to which points are multiplied at most; those that have more keep it.
 
     Returns:
       None for off. Cells that the case holds only in part, or of which the coarse rain or a point
@@ -67,7 +70,7 @@ def consistent(case: Case, name: str) -> Adjust | None:
     def adjust(rain_mm: NDArray[np.float32], hour: int) -> NDArray[np.float32]:
         own = cell_means(rain_mm, y, x)
         coarse = np.maximum(case.coarse[hour, channel][np.ix_(y.chosen, x.chosen)], 0)
-        return adjusted(rain_mm, own + strength * (coarse - own), y, x)
+        return adjusted(rain_mm, own + strength * (coarse - own), y, x, most_mm)
 
     return adjust
 
@@ -119,7 +122,11 @@ def cell_means(rain_mm: NDArray[np.floating], y: Axis, x: Axis) -> NDArray[np.fl
 
 
 def adjusted(
-    rain_mm: NDArray[np.float32], goal_mm: NDArray[np.float64], y: Axis, x: Axis
+    rain_mm: NDArray[np.float32],
+    goal_mm: NDArray[np.float64],
+    y: Axis,
+    x: Axis,
+    most_mm: float = math.inf,
 ) -> NDArray[np.float32]:
     """One field whose cells get the means that they are to have.
 
@@ -128,6 +135,7 @@ def adjusted(
       goal_mm: of the whole cells, [h, w], NaN where missing.
       y: rows of points and of cells.
       x: columns.
+      most_mm: to which points are multiplied at most; those that have more keep it.
 
     Returns:
       [H, W], not negative.
@@ -142,14 +150,16 @@ def adjusted(
     known = np.isfinite(goal_mm) & (means(np.isnan(rain_mm).astype(np.float64)) == 0)
     goal = np.where(known, goal_mm, mean)
     factor = _smooth_factor(rain, goal, known, y, x)
-    factor = np.minimum(factor * spread(_ratio(goal, means(rain * factor))), MOST_FACTOR)
+    limit = np.clip(_ratio(np.full_like(rain, most_mm), rain), 1.0, MOST_FACTOR)
+    most = means(rain * limit)
+    factor = np.minimum(factor * spread(_ratio(goal, means(rain * factor))), limit)
     # What the limit cut off goes to the points below it, all by one share of what they may take.
     held = means(rain * factor)
-    room = MOST_FACTOR * mean - held
+    room = most - held
     share = np.divide(goal - held, room, out=np.zeros_like(goal), where=room > 0)
-    factor += spread(np.clip(share, 0, 1)) * (MOST_FACTOR - factor)
+    factor += spread(np.clip(share, 0, 1)) * (limit - factor)
     factor = np.where(spread(known.astype(np.float64)) > 0, factor, 1.0)
-    short = known & (goal > MOST_FACTOR * mean * (1 + _ROUNDING))
+    short = known & (goal > most * (1 + _ROUNDING))
     lacking = np.where(short, np.maximum(goal - means(rain * factor), 0), 0.0)
     laid = spread(lacking) * np.outer(y.middle, x.middle)
     return (rain_mm * factor + laid).astype(np.float32)

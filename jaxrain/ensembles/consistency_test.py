@@ -53,6 +53,18 @@ def test_too_much_and_a_little_too_little_is_a_factor_and_the_rest_is_spread():
     np.testing.assert_allclose(got, [[4, 0, 16, 3], [0, 0, 24, 3]])
 
 
+def test_no_point_is_multiplied_to_more_than_the_most():
+    field = np.array([[2.0, 8.0, 5.0, 30.0, 1.0, 9.0]], np.float32)  # three cells of 1 x 2
+    cells = _stepwise([1], [2, 2, 2])
+    # 8 stops at 12, so 2 gets what is missing; 30 keeps what it has; of 12 in both 8 are missing.
+    goal = np.array([[9.0, 20.0, 16.0]])
+    expected = [[6, 12, 10, 30, 4 + 8, 12 + 8]]
+    np.testing.assert_allclose(adjusted(field, goal, *cells, most_mm=12.0), expected, rtol=1e-6)
+    # To less than it has a point may still be brought.
+    less = adjusted(field, np.array([[2.5, 7.0, 2.5]]), *cells, most_mm=4.0)
+    np.testing.assert_allclose(less, [[1, 4, 2, 12, 0.5, 4.5]], rtol=1e-6)
+
+
 def _stepwise(*sizes):
     """Axes whose factors jump from cell to cell."""
     axes = [np.repeat(np.eye(len(size)), size, axis=0) for size in sizes]

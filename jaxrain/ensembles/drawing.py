@@ -49,8 +49,13 @@ def canvas_of(case: Case, data: DataConfig, config: SampleConfig) -> Canvas:
     )
 
 
-def finishing(case: Case, config: SampleConfig) -> Finish | None:
+def finishing(case: Case, config: SampleConfig, most_mm: float) -> Finish | None:
     """What is done to a case's fields after their chain: the means of coarse cells.
+
+    Args:
+      case: whose fields they are.
+      config: its consistency.
+      most_mm: to which points are multiplied at most.
 
     Returns:
       None where fields stay as they are.
@@ -58,7 +63,7 @@ def finishing(case: Case, config: SampleConfig) -> Finish | None:
     Raises:
       InputError: there is no coarse rain to be consistent with.
     """
-    hold = consistent(case, config.consistency)
+    hold = consistent(case, config.consistency, most_mm)
     return None if hold is None else lambda field, item: hold(field, item.hour)
 
 

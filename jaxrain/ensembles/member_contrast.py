@@ -7,10 +7,12 @@ falls near a point, of what falls around it: both are weighed means, which reach
 a coarse cell to each side and two and a quarter. Where more falls near than around it then falls
 heavier, or less so. Into what that gives, a quarter is mixed of the rain as it was, before means
 are brought back: where all is light beside heavy rain, a little more of it stays; but cells can run
-nearly dry, and to hold them is for `consistency`. Days differ as much in how rain clusters inside
-cells as in how much points differ inside clusters, and such a power moves both about alike; a power
-of each point's own rain would move the latter most. `benchmarks/contrast_of_days.py` measures both,
-and what powers do.
+nearly dry, and to hold them is for `consistency`. No point gets more rain than training ever
+showed, unless it had it: of a sharp member a few points would hold what is left of whole cells.
+
+Days differ as much in how rain clusters inside cells as in how much points differ inside clusters,
+and such a power moves both about alike; a power of each point's own rain would move the latter
+most. `benchmarks/contrast_of_days.py` measures both, and what powers do.
 
 A draw of one step gets its contrast as it comes, a first guess before the chain goes on from it,
 which so gives it the texture of such rain; a chain from pure noise at its end. All is done on the
@@ -30,7 +32,7 @@ from jaxrain.ensembles.consistency import MOST_FACTOR
 _NORMAL = NormalDist()
 _DAY = np.timedelta64(1, "D")
 _BEFORE = 2**31  # days, so that none is negative
-FORM = 3  # of what powers do to rain; fields of another are not of one ensemble with these
+FORM = 4  # of what powers do to rain; fields of another are not of one ensemble with these
 _STAYS = 0.25  # weight of the rain as it was, before means are brought back
 _MOST_NEAR = 50.0  # times what falls around: without holes it is 44 at most, beside them more
 _ROUNDS = 3  # what the limit of a point cut off in one is given back in the next
@@ -86,7 +88,11 @@ def _van_der_corput(number: int) -> float:
 
 
 def sharpened(
-    rain_mm: jax.Array, known: jax.Array, exponents: jax.Array, sides: tuple[int, int]
+    rain_mm: jax.Array,
+    known: jax.Array,
+    exponents: jax.Array,
+    sides: tuple[int, int],
+    most_mm: float = math.inf,
 ) -> jax.Array:
     """Rain times how much falls near, of what falls around, to a power, mixed with it as it was.
 
@@ -101,6 +107,7 @@ def sharpened(
       known: where it is more than a filled hole, bool [n, H, W].
       exponents: above 0; above 1 sharpens. [n].
       sides: points that a coarse cell is wide, rows and columns.
+      most_mm: beyond which no point gets more than it had.
 
     Returns:
       [n, H, W], 0 where not known. Dry points stay dry, and none has more than MOST_FACTOR times
@@ -108,6 +115,7 @@ def sharpened(
     """
     shown = known.astype(rain_mm.dtype)
     rain = jnp.where(known, rain_mm, 0.0)
+    limit = jnp.clip(most_mm, rain, MOST_FACTOR * rain)
     nearby = (sides[0] // 2, sides[1] // 2)
     wide = (3 * sides[0] // 2, 3 * sides[1] // 2)
     places = _around(shown, wide)
@@ -116,13 +124,13 @@ def sharpened(
     around = jnp.minimum(_ratio(near, _ratio(mean, places)), _MOST_NEAR)
     bent = rain * jnp.where(around > 0, around, 1.0) ** (exponents[:, None, None] - 1)
     changed = _STAYS * rain + (1 - _STAYS) * bent
-    changed = jnp.minimum(changed * _ratio(mean, _around(changed, wide)), MOST_FACTOR * rain)
+    changed = jnp.minimum(changed * _ratio(mean, _around(changed, wide)), limit)
     share = _ratio(shown, places)
     before = _around(rain * share, wide)
     for _ in range(_ROUNDS):
         now = _around(changed * share, wide)
         factor = share * _around(shown * _ratio(before, now), wide)
-        changed = jnp.minimum(changed * factor, MOST_FACTOR * rain)
+        changed = jnp.minimum(changed * factor, limit)
     return changed
 
 

@@ -14,11 +14,12 @@ def rain(shape=(60, 48), seed=0):
     return np.where(field < 0.3, 0, field).astype(np.float32)
 
 
-def one(field, exponent, sides):
+def one(field, exponent, sides, most_mm=np.inf):
     """Of one field [H, W], NaN where missing."""
     known = np.isfinite(field)
     filled = jnp.asarray(np.where(known, field, 7.0))[None]  # what is there must not matter
-    found = sharpened(filled, jnp.asarray(known)[None], jnp.array([exponent], "float32"), sides)
+    exponents = jnp.array([exponent], "float32")
+    found = sharpened(filled, jnp.asarray(known)[None], exponents, sides, most_mm)
     return np.where(known, np.asarray(found[0]), np.nan)
 
 
@@ -172,9 +173,22 @@ def test_each_field_goes_to_its_own_power():
         np.testing.assert_allclose(each, one(field, exponent, SIDES), rtol=1e-5)
 
 
+def test_no_point_gets_more_than_the_most_unless_it_had_it():
+    field = rain((80, 80), seed=2)
+    free = one(field, 12.0, SIDES)
+    most = float(np.quantile(free, 0.98))
+    assert (field > most).any()
+    assert ((free > most) & (field < most)).sum() > 20
+    found = one(field, 12.0, SIDES, most)
+    np.testing.assert_array_less(found, np.maximum(field, most) * (1 + 1e-6))
+    # What is cut off falls elsewhere.
+    assert found.sum() > 0.9 * free.sum()
+    assert (found > free * 1.01).mean() > 0.1
+
+
 def test_another_outcome_is_another_form():
     # Fields of one ensemble are told apart by it: where this fails on purpose, raise FORM.
     found = np.sqrt(np.square(one(rain(), 5.0, (11, 7))).mean())
-    assert (FORM, found) == (3, pytest.approx(4.336013, rel=1e-4))
+    assert (FORM, found) == (4, pytest.approx(4.336013, rel=1e-4))
     hour = np.datetime64("2020-07-01T06", "s")
     assert power(1, 5, hour, 9.0) == pytest.approx(1.73033375, rel=1e-6)

@@ -44,12 +44,13 @@ class SampleConfig:
         network that was trained with data.augment.
       contrast: for about a day, a power of its own between 1 / contrast and contrast gathers each
         member's rain inside coarse cells, or scatters it, in the first guess if there is one. Its
-        total nearly stays; means of cells move unless consistency is hard. 1 leaves it.
+        total nearly stays; means of cells move unless consistency is hard. No point gets more than
+        four times its rain, nor more than training showed. 1 leaves it.
       noise_correlation: of an hour's noise with the next hour's along the steering wind, so that a
         sequence does not flicker; 0 draws every hour anew.
       noise_hours: hours that the noise remembers, more than 1 / (1 - noise_correlation).
       consistency: how far a member's mean over each coarse cell is held to the coarse rain: off,
-        soft (half the way) or hard (all of it).
+        soft (half the way) or hard (all of it). Points are multiplied within the same limits.
       products: written beside the members: mean, maximum, exceedance and quantiles q0 to q100.
       thresholds_mm: of the exceedance probabilities, increasing [mm].
     """
