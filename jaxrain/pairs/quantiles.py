@@ -22,12 +22,12 @@ def rain_counts(rain_mm: np.ndarray) -> np.ndarray:
     return np.bincount(np.clip(bins, 0, last), minlength=last + 1).astype(np.float64)
 
 
-def quantile(counts: np.ndarray, probability: float) -> np.ndarray:
+def quantile(counts: np.ndarray, probability: float | np.ndarray) -> np.ndarray:
     """Quantile of binned rain, linear inside its bin.
 
     Args:
       counts: from `rain_counts`, shape [..., bins].
-      probability: 0..1.
+      probability: 0..1; one of all, or [..., 1].
 
     Returns:
       Quantiles [mm], shape [...]; NaN where nothing was counted.

@@ -20,6 +20,9 @@ MEANINGS = {
     "wet_area_ratio": "wet_fraction over the truth's. 1 is perfect",
     "p99_ratio": "99th percentile of all points and members over the truth's. 1 is perfect",
     "p99.9_ratio": "99.9th percentile of all points and members over the truth's. 1 is perfect",
+    "maximum_mm": "most rain at any point, of all members [mm], to 2 %",
+    "maximum_ratio": "amount above which a member has one point, on average, over the truth's. "
+    "1 is perfect",
     "spectrum_max_db": "largest distance of the power spectrum from the truth's, at wavelengths "
     "of 4 km and more [dB]. 0 is perfect",
     "log_spectral_distance_db": "root mean square of that distance [dB]. 0 is perfect",
@@ -195,6 +198,11 @@ def _quantile_scores(sums: Sums) -> dict[str, np.ndarray]:
         truth = quantiles.quantile(sums["truth_counts"], probability)
         # Where it rains on less than 1 % of the points, the percentile is of drizzle: no ratio.
         result[f"{name}_ratio"] = np.where(truth >= points.DRY_MM, forecast / truth, np.nan)
+    one_point = 1 - 1 / sums["points"]
+    forecast = quantiles.quantile(sums["rain_counts"], one_point[..., None])
+    truth = quantiles.quantile(sums["truth_counts"], one_point[..., None])
+    result["maximum_ratio"] = np.where(truth >= points.DRY_MM, forecast / truth, np.nan)
+    result["maximum_mm"] = quantiles.quantile(sums["rain_counts"], 1.0)
     return result
 
 

@@ -83,9 +83,23 @@ def test_a_factor_is_seen_in_extremes_and_spectrum(exchangeable):
     assert louder["log_spectral_distance_db"] == pytest.approx(10 * np.log10(2), rel=1e-4)
     assert louder["p99_ratio"] == pytest.approx(2**0.5, rel=0.01)
     assert louder["p99.9_ratio"] == pytest.approx(2**0.5, rel=0.01)
+    assert louder["maximum_ratio"] == pytest.approx(2**0.5, rel=0.02)
+    assert louder["maximum_mm"] == pytest.approx(2**0.5 * truth.max(), rel=0.02)
     assert louder["effective_resolution_km"] == pytest.approx(WAVES[-1])
     # A power of 0.36 of the truth's at every wavelength: nothing is resolved.
     assert scored(truth[None] * 0.6, truth)["effective_resolution_km"] >= WAVES[0] / 4 - 1
+
+
+def test_one_members_flood_is_the_maximum_but_not_what_members_have(exchangeable):
+    members, truth = exchangeable
+    flooded = members.copy()
+    flooded[0, 5, 5] = 900.0
+    calm, found = scored(members, truth), scored(flooded, truth)
+    assert found["maximum_mm"] == pytest.approx(900, rel=0.02)
+    assert found["maximum_ratio"] == pytest.approx(calm["maximum_ratio"], rel=0.05)
+    flooded[:, 5:7, 5] = 900.0
+    every = scored(flooded, truth)["maximum_ratio"]
+    assert every == pytest.approx(900 / np.sort(truth, None)[-2], rel=0.05)
 
 
 def test_yes_and_no_agree_with_the_scores_library(exchangeable):

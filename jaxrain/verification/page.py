@@ -264,7 +264,7 @@ def _scores(found: Verification) -> str:
     text = (
         f"In small print 95 % intervals from drawing {found.blocks.words()} with replacement. A "
         "single forecast’s CRPS is its mean absolute error. The truth: mean "
-        f"{number(found.truth['mean_mm'])} mm, wet on "
+        f"{number(found.truth['mean_mm'])} mm, most {number(found.truth['maximum_mm'])} mm, wet on "
         f"{number(None if wet is None else 100 * wet)} % of the points; lag-1 autocorrelation "
         f"{number(found.truth['lag1_autocorrelation'])}; its own means over coarse cells are "
         f"{number(found.truth['conservation_mm'])} mm from the coarse rain."

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jaxrain.errors import InputError
+from jaxrain.pairs import quantiles
 from jaxrain.verification import intervals, metrics, spectra
 from jaxrain.verification.baselines import Baseline, reference
 from jaxrain.verification.bias_maps import BiasMap, cases_to_map
@@ -56,7 +57,7 @@ class Verification:
       systems: scores by system ('model' and the baselines), then by name.
       reference: the baseline that `crpss` and `Field.gain_mm` are against.
       skill: of each baseline, 1 - CRPS of the model / CRPS of the baseline.
-      truth: of the truth itself, `wet_fraction`, `mean_mm`, and where known
+      truth: of the truth itself, `wet_fraction`, `mean_mm`, `maximum_mm`, and where known
         `lag1_autocorrelation` and `conservation_mm`.
       sums: totals by system, see `metrics.hour_sums`; the model's has `mean_spectrum` too.
       wavelengths_km: of the spectra, shape [K].
@@ -236,6 +237,7 @@ def _truth(fields: list[Field], sums: Sums, total: Sums) -> dict[str, float | No
     with np.errstate(invalid="ignore", divide="ignore"):
         found = {
             "wet_fraction": total["observed"][0] / total["points"],
+            "maximum_mm": quantiles.quantile(total["truth_counts"], 1.0),
             "mean_mm": np.average([field.rain_mm for field in fields], weights=sums["points"]),
             "lag1_autocorrelation": autocorrelation(total["truth_lag_moments"]),
             "conservation_mm": total["cell_truth_error"] / total["cells"],
