@@ -43,11 +43,11 @@ class ContrastTrial:
 
 
 def contrast_cases(downscaler: Downscaler, store: Store, count: int) -> list[Case]:
-    """Windows of the validation hours, twice as wide as patches, of `blind_windows`."""
+    """Windows of the validation hours, twice as wide as patches, by their coarse rain."""
     data = downscaler.config.data
     side = _PATCHES * (downscaler.config.train.validation_size or data.patch)
     found = []
-    for number, (area, hour, place) in enumerate(blind_windows(store, side, count)):
+    for number, (area, hour, place) in enumerate(blind_windows(store, side, count, by_rain=True)):
         height, width = (min(side, length) for length in area.fine_grid.shape)
         found.append(piece(store, area, [hour], place, (height, width), f"window{number}"))
     return found

@@ -154,17 +154,20 @@ def spread_skill(cases: list[Case], drawn: list[NDArray[np.float32]]) -> float:
     return float(np.sqrt(np.concatenate(variance).mean() / np.concatenate(error).mean()))
 
 
-def blind_windows(store: Store, side: int, count: int) -> list[tuple[Area, int, tuple[int, int]]]:
+def blind_windows(
+    store: Store, side: int, count: int, *, by_rain: bool = False
+) -> list[tuple[Area, int, tuple[int, int]]]:
     """Validation windows that were chosen without a look at the fine rain, or a fit to them is off.
 
     Windows side by side over all validation hours, where the coarse rain is known throughout;
-    those with more of it than the median, evenly from the least to the most. Where the predictors
-    hold no rain, evenly from all.
+    those with more of it than the median, evenly from the least to the most, or by the rain that
+    falls on them. Where the predictors hold no rain, evenly from all.
 
     Args:
       store: whose validation hours are taken.
       side: of a window, points; areas that are smaller are windows of their own width.
       count: of windows, at most.
+      by_rain: each stands for as much coarse rain as any other, so that most of them are wet.
 
     Returns:
       Area, number of the hour, first row and column of each; none where there are no such hours.
@@ -183,8 +186,12 @@ def blind_windows(store: Store, side: int, count: int) -> list[tuple[Area, int, 
     found = [each for each in found if np.isfinite(each[0]) or RAIN_CHANNEL not in store.channels]
     if RAIN_CHANNEL in store.channels:
         found = sorted(found, key=lambda each: each[0])[len(found) // 2 :]
-    chosen = np.unique(np.linspace(0, len(found) - 1, min(count, len(found))).round().astype(int))
-    return [found[number][1:] for number in chosen]
+    rain = np.array([each[0] for each in found])
+    places = np.linspace(0, len(found) - 1, min(count, len(found))).round().astype(int)
+    if by_rain and np.nansum(rain) > 0:
+        shares = np.cumsum(rain) / rain.sum()
+        places = np.searchsorted(shares, (np.arange(count) + 0.5) / count)
+    return [found[number][1:] for number in np.unique(places)]
 
 
 def _coarse_rain(store: Store, area: Area, hour: int) -> NDArray[np.float64]:
