@@ -160,14 +160,15 @@ def blind_windows(
     """Validation windows that were chosen without a look at the fine rain, or a fit to them is off.
 
     Windows side by side over all validation hours, where the coarse rain is known throughout;
-    those with more of it than the median, evenly from the least to the most, or by the rain that
-    falls on them. Where the predictors hold no rain, evenly from all.
+    those with more of it than the median, evenly from the least to the most. Where the predictors
+    hold no rain, evenly from all.
 
     Args:
       store: whose validation hours are taken.
       side: of a window, points; areas that are smaller are windows of their own width.
       count: of windows, at most.
-      by_rain: each stands for as much coarse rain as any other, so that most of them are wet.
+      by_rain: instead, evenly by the coarse rain that falls on them, so that most are wet; they
+        may have holes.
 
     Returns:
       Area, number of the hour, first row and column of each; none where there are no such hours.
@@ -181,14 +182,15 @@ def blind_windows(
             rain = _coarse_rain(store, area, hour)
             for row, column in itertools.product(rows, columns):
                 inside = rain[row : row + height, column : column + width]
-                found.append((float(inside.mean()), area, hour, (row, column)))
+                mean = np.nansum(inside) / inside.size if by_rain else inside.mean()
+                found.append((float(mean), area, hour, (row, column)))
     # Where rain is not known at all the order is that of time and place.
     found = [each for each in found if np.isfinite(each[0]) or RAIN_CHANNEL not in store.channels]
     if RAIN_CHANNEL in store.channels:
         found = sorted(found, key=lambda each: each[0])[len(found) // 2 :]
     rain = np.array([each[0] for each in found])
     places = np.linspace(0, len(found) - 1, min(count, len(found))).round().astype(int)
-    if by_rain and np.nansum(rain) > 0:
+    if by_rain and rain.sum() > 0:
         shares = np.cumsum(rain) / rain.sum()
         places = np.searchsorted(shares, (np.arange(count) + 0.5) / count)
     return [found[number][1:] for number in np.unique(places)]

@@ -72,6 +72,9 @@ def test_windows_are_chosen_by_coarse_rain_alone(monkeypatch):
     # By the rain on them, 65 mm in all: at 1/8, 3/8, 5/8 and 7/8 of it.
     assert chosen(4, by_rain=True) == [6, 8, 30]
     assert chosen(1, by_rain=True) == [9]
+    fields[0, 4:6, 0:4] = 10.0  # a hole in one half, 5 mm on all in the other
+    fields[0, 6:8, 0:4] = np.nan
+    assert 1 in chosen(99, by_rain=True)
     means[:], fields[:] = 0, 0
     assert len(chosen(4, by_rain=True)) == 4
     store.channels = []
