@@ -6,6 +6,8 @@ Two contrasts of a cell: of its clusters, the standard deviation of the means of
 the cell's mean, and of its points, that of points inside their blocks, over the same. Both fall
 with the mean, so all is compared at the same one, by the slope of ln(contrast) in ln(mean) that
 days have on average, over cells of 0.3 mm or more; days of fewer than 3 such cells are left out.
+What is left between days is told once more at the same contrast of the 3 x 3 cells around too,
+which whoever sees the coarse rain can know.
 Beside it stands what powers do: of whole hours, as `data.augment_contrast` does to patches, and
 around points, as `sample.contrast` does to members; and how far powers, even by their logarithm,
 must reach for contrasts to differ as these days do.
@@ -15,6 +17,7 @@ import argparse
 import itertools
 
 import numpy as np
+from scipy.ndimage import uniform_filter
 
 from jaxrain.ensembles.member_contrast import sharpened
 from jaxrain.grids.regrid import block_mean
@@ -30,7 +33,8 @@ CONTRASTS = ("clusters", "points")
 
 
 def cells(rain: np.ndarray, side: int) -> np.ndarray:
-    """ln(mean) and ln of both contrasts of an hour's whole cells [mm] that are wet, [3, n]."""
+    """Of an hour's whole cells [mm] that are wet, and not alone, ln(mean), ln of both contrasts and
+    of that of the cells around, [4, n]."""
     height, width = (length // side * side for length in rain.shape)
     rain = rain[:height, :width].astype(np.float64)
     blocks = block_mean(rain, side // BLOCKS, min_valid=1)
@@ -38,9 +42,21 @@ def cells(rain: np.ndarray, side: int) -> np.ndarray:
     of_blocks = block_mean(np.square(blocks), BLOCKS, min_valid=1)
     clusters = of_blocks - np.square(mean)
     points = block_mean(np.square(rain), side, min_valid=1) - of_blocks
-    wet = (mean >= LEAST_MM) & (clusters > 0) & (points > 0)
+    beyond = contrast_around(mean)
+    wet = (mean >= LEAST_MM) & (clusters > 0) & (points > 0) & (beyond > 0)
     contrasts = (np.log(np.sqrt(each[wet]) / mean[wet]) for each in (clusters, points))
-    return np.stack([np.log(mean[wet]), *contrasts])
+    return np.stack([np.log(mean[wet]), *contrasts, np.log(beyond[wet])])
+
+
+def contrast_around(mean: np.ndarray) -> np.ndarray:
+    """Standard deviation over mean of the 3 x 3 cells around each that are known, [h, w]."""
+
+    def over(cells: np.ndarray) -> np.ndarray:
+        return uniform_filter(np.where(np.isfinite(mean), cells, 0.0), 3, mode="constant")
+
+    with np.errstate(invalid="ignore", divide="ignore"):
+        first, second = (over(each) / over(np.ones_like(mean)) for each in (mean, mean**2))
+        return np.sqrt(np.maximum(second - first**2, 0)) / first
 
 
 def around(rain: np.ndarray, power: float, side: int) -> np.ndarray:
@@ -80,12 +96,14 @@ def main() -> None:
     }
     if len(joined) < 2:
         parser.error(f"{arguments.store} has {len(joined)} wet training days: expected 2 or more")
-    slopes = [
-        np.mean([np.polyfit(each[0], each[k], 1)[0] for each in joined.values()]) for k in (1, 2)
-    ]
+    slopes = np.mean([in_days([0], each) for each in joined.values()], axis=0)
+    slopes_of_both = np.mean([in_days([0, 3], each) for each in joined.values()], axis=0)
 
     def at_one_mean(of_cells: np.ndarray) -> np.ndarray:
-        return np.mean(of_cells[1:] - np.outer(slopes, of_cells[0]), axis=1)
+        return np.mean(of_cells[1:3] - slopes @ of_cells[[0]], axis=1)
+
+    def at_one_of_both(of_cells: np.ndarray) -> np.ndarray:
+        return np.mean(of_cells[1:3] - slopes_of_both @ of_cells[[0, 3]], axis=1)
 
     heights = {day: at_one_mean(each) for day, each in joined.items()}
     middle = np.mean(list(heights.values()), axis=0)
@@ -95,8 +113,12 @@ def main() -> None:
         told = " | ".join(f"{factor:.2f}" for factor in np.exp(height - middle))
         print(f"| {day} | {len(joined[day][0])} | {told} |")
     spread = np.std(list(heights.values()), axis=0, ddof=1)
-    for name, each in zip(CONTRASTS, spread, strict=True):
-        print(f"between days ln(contrast) of {name} has a standard deviation of {each:.2f}")
+    of_both = np.std([at_one_of_both(each) for each in joined.values()], axis=0, ddof=1)
+    for name, each, less in zip(CONTRASTS, spread, of_both, strict=True):
+        print(
+            f"between days ln(contrast) of {name} has a standard deviation of {each:.2f}, at the "
+            f"same contrast of the cells around {less:.2f}"
+        )
     reached = {key: at_one_mean(np.concatenate(hours, axis=1)) for key, hours in moved.items()}
     shifts = {
         way: np.array([reached[way, power] - reached[way, 1.0] for power in POWERS]) for way in ways
@@ -108,6 +130,13 @@ def main() -> None:
         print(f"| {power:.3g} | {told} |")
     for way, (k, name) in itertools.product(ways, enumerate(CONTRASTS)):
         print(f"{way}, {name}: {reach(spread[k], shifts[way][:, k])}")
+
+
+def in_days(by: list[int], of_cells: np.ndarray) -> np.ndarray:
+    """Slopes of both contrasts in these rows of a day's `cells`, [2, len(by)]."""
+    known = np.stack([*of_cells[by], np.ones(of_cells.shape[1])], axis=1)
+    found: np.ndarray = np.linalg.lstsq(known, of_cells[1:3].T, rcond=None)[0]
+    return found[: len(by)].T
 
 
 def reach(spread: float, shifts: np.ndarray) -> str:
