@@ -1,9 +1,11 @@
 """How far members' contrast should reach: each tried on validation windows, drawn and scored.
 
-Members are drawn, and held to the coarse rain, as `sample` does both, and scored as `verify` does.
+Members are drawn, and held to the coarse rain, as `sample` does both without a calibration, and
+scored as `verify` does.
 """
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +14,7 @@ from jaxrain.downscaler import Downscaler
 from jaxrain.ensembles.drawing import Item
 from jaxrain.ensembles.settings import SampleConfig
 from jaxrain.errors import InputError
+from jaxrain.grids.cells import points_across
 from jaxrain.pairs.cases import Case, piece
 from jaxrain.pairs.store import Store
 from jaxrain.validation import blind_windows, window_tiling
@@ -26,7 +29,10 @@ SCORES = {
     "spectrum_max_db": "spectrum [dB]",
 }
 
-_PATCHES = 2  # as wide as so many is a window: the means that contrast goes by reach far
+# A window is as wide as so many patches, and as so many coarse cells, at least: the means that
+# contrast goes by reach over two of them to each side, and only whole ones are held.
+_PATCHES = 2
+_CELLS = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,9 +49,17 @@ class ContrastTrial:
 
 
 def contrast_cases(downscaler: Downscaler, store: Store, count: int) -> list[Case]:
-    """Windows of the validation hours, twice as wide as patches, by their coarse rain."""
-    data = downscaler.config.data
-    side = _PATCHES * (downscaler.config.train.validation_size or data.patch)
+    """Windows of the validation hours, whole coarse cells wide, evenly by their coarse rain."""
+    patch = downscaler.config.train.validation_size or downscaler.config.data.patch
+    cell = max(
+        points_across(coarse, fine)
+        for area in store.areas
+        for coarse, fine in (
+            (area.coarse_grid.y, area.fine_grid.y),
+            (area.coarse_grid.x, area.fine_grid.x),
+        )
+    )
+    side = cell * max(_CELLS, math.ceil(_PATCHES * patch / cell))
     found = []
     for number, (area, hour, place) in enumerate(blind_windows(store, side, count, by_rain=True)):
         height, width = (min(side, length) for length in area.fine_grid.shape)
@@ -96,9 +110,14 @@ def try_contrast(
 
 def fitting(trials: Sequence[ContrastTrial], tolerance: float) -> ContrastTrial:
     """Of those whose CRPS is at most `tolerance` (a share) above the best, the one whose
-    spread / skill is nearest to 1, by its logarithm; where that is not known, the best CRPS."""
+    spread / skill is nearest to 1, by its logarithm; where that is not known, the best CRPS. Of
+    equals the least contrast."""
     least = min(trial.scores["crps_mm"] for trial in trials)
     good = [trial for trial in trials if trial.scores["crps_mm"] <= least * (1 + tolerance)]
     if not all(trial.scores.get("spread_skill", 0) > 0 for trial in good):
-        return min(good, key=lambda trial: trial.scores["crps_mm"])
-    return min(good, key=lambda trial: abs(np.log(trial.scores["spread_skill"])))
+        return min(good, key=lambda trial: (trial.scores["crps_mm"], trial.contrast))
+
+    def distance(trial: ContrastTrial) -> tuple[float, float]:
+        return abs(math.log(trial.scores["spread_skill"])), trial.contrast
+
+    return min(good, key=distance)

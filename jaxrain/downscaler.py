@@ -134,9 +134,12 @@ class Downscaler:
 
     @property
     def most_mm(self) -> float:
-        """The most rain of an hour that training showed: of its hours, multiplied as they were."""
+        """To which contrast and consistency multiply points at most: the most rain of the training
+        hours, times data.augment_amounts, of the run or of its first guess."""
+        guess = self.beside.first_guess
+        runs = [self.config.data, *([guess.run.config.data] if guess else [])]
         most = float(self.manifest["statistics"]["fine_rain"]["max"])
-        return most * self.config.data.augment_amounts
+        return most * max(data.augment_amounts for data in runs)
 
     def caveat(self, config: SampleConfig) -> str | None:
         """What speaks against calibrating members drawn so; None where nothing does."""
@@ -247,6 +250,7 @@ class Downscaler:
             **({"jaxrain_turn": "true"} if config.turn else {}),
             **_unless_one("jaxrain_contrast", config.contrast),
             **({} if config.consistency == "off" else {"jaxrain_consistency": config.consistency}),
+            **({"jaxrain_most_mm": self.most_mm} if config.multiplies else {}),
             "jaxrain_seed": str(config.seed),  # beyond int32, which is all that CF knows
         }
         if self.deterministic:

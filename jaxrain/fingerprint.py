@@ -34,7 +34,6 @@ def fingerprint(
     for name in ("contrast", "epsilon_scale"):
         if settings[name] == 1.0:  # as before there was such a setting
             del settings[name]
-    multiplied = config.contrast != 1.0 or config.consistency != "off"
     return {
         "version of jaxrain": __version__,
         "checkpoint": downscaler.checkpoint,
@@ -47,7 +46,7 @@ def fingerprint(
         **{name: str(value) for name, value in settings.items() if name not in _FREE},
         **({"form of contrast": str(contrast_form)} if config.contrast != 1.0 else {}),
         **({"form of consistency": str(consistency_form)} if config.consistency != "off" else {}),
-        **({"most rain": f"{downscaler.most_mm:.9g}"} if multiplied else {}),
+        **({"most rain": f"{downscaler.most_mm:.9g}"} if config.multiplies else {}),
     }
 
 

@@ -32,6 +32,7 @@ _DRAWN_BY = ("jaxrain_checkpoint", "jaxrain_seed")
 _TOLD = (
     *("run", "checkpoint_step", "objective", "sampler", "steps"),
     *("contrast", "epsilon_scale"),  # none stands for 1
+    "most_mm",
 )
 
 

@@ -64,7 +64,7 @@ def failing(capsys, *words):
 @pytest.fixture
 def two(tmp_path):
     example(tmp_path)
-    b = ensemble(tmp_path / "b.nc", 2, 2, jaxrain_contrast=9.0)
+    b = ensemble(tmp_path / "b.nc", 2, 2, jaxrain_contrast=9.0, jaxrain_most_mm=42.0)
     return ensemble(tmp_path / "a.nc", 3, 1), b
 
 
@@ -90,6 +90,7 @@ def test_members_alternate_and_products_are_of_all_of_them(two, tmp_path, capsys
     assert both.attrs["jaxrain_store"] == a.attrs["jaxrain_store"]
     assert both.attrs["jaxrain_run"] == "runs/1, runs/2"
     assert both.attrs["jaxrain_contrast"] == "none, 9.0"
+    assert both.attrs["jaxrain_most_mm"] == "none, 42.0"
     assert both.attrs["jaxrain_seed"] == "1, 2"
     assert both.attrs["jaxrain_checkpoint"] == "weights 1, weights 2"
     assert both.attrs["jaxrain_pooled"] == "a.nc (3 members), b.nc (2 members)"

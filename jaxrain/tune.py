@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 SAMPLERS = ("dpmpp_2m", "heun", "ddim")
 STEPS = (8, 12, 16, 20, 30, 50)
 # Of `sample`, kept with a new default.
+LEAST_OF_CONTRAST = 4  # from so many members on there are sharp and dull ones
 TUNED_WITH = ("first_guess", "sigma_max", "turn", "epsilon_scale")
 
 
@@ -84,8 +85,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         nargs="+",
         type=float,
         metavar="C",
-        help="instead: try each of these as sample.contrast, with the run's default sampler; the "
-        "one whose spread/skill is nearest to 1, if its CRPS is, becomes the default",
+        help="instead: try each of these as sample.contrast, with the run's default sampler; of "
+        "those whose CRPS is within the tolerance, the one whose spread/skill is nearest to 1 "
+        "becomes the default",
     )
     parser.add_argument("--first-guess", metavar="RUN2", help="as of sample, with --sigma-max")
     parser.add_argument("--sigma-max", metavar="S", help="as of sample")
@@ -106,6 +108,8 @@ def _tune(arguments: argparse.Namespace) -> None:
             f"--members {arguments.members} --cases {arguments.cases}: expected 2 or more members "
             "of 1 or more windows"
         )
+    if not arguments.tolerance >= 0:
+        raise InputError(f"--tolerance {arguments.tolerance:g}: expected 0 or more")
     fits = arguments.calibrate or arguments.contrasts is not None
     if fits:
         _check_of_fitting(arguments)
@@ -164,9 +168,18 @@ def _tune(arguments: argparse.Namespace) -> None:
 
 def _check_of_fitting(arguments: argparse.Namespace) -> None:
     """Refuses what was asked for and is no matter of calibrating or of contrasts."""
+    if arguments.calibrate and arguments.contrasts is not None:
+        raise InputError(
+            "--calibrate --contrasts: both spread members, and a run takes one or the other; "
+            "leave one out"
+        )
+    if arguments.contrasts is not None and arguments.members < LEAST_OF_CONTRAST:
+        raise InputError(
+            f"--members {arguments.members}: fewer than {LEAST_OF_CONTRAST} may all have nearly "
+            "the same contrast"
+        )
     asked = "--calibrate" if arguments.calibrate else "--contrasts"
     chosen = {
-        "--contrasts": arguments.calibrate and arguments.contrasts is not None,
         "--samplers": arguments.samplers is not SAMPLERS,
         "--steps": arguments.steps is not STEPS,
         "--chains": arguments.chains is not None,
@@ -240,11 +253,15 @@ def _calibrate(downscaler: "Downscaler", arguments: argparse.Namespace) -> None:
         f"{arguments.members} members: spread times {found.inflation:.3g}"
         + ("" if arguments.dry_run else f", kept in {downscaler.run}; sample uses it")
     )
+    both = dataclasses.replace(downscaler, calibration=found)
+    if caveat := both.caveat(dataclasses.replace(config.sample, calibrate=True)):
+        print(f"but {caveat}")
 
 
 def _contrast(downscaler: "Downscaler", arguments: argparse.Namespace) -> None:
     from jaxrain.config import replaced
     from jaxrain.contrasting import SCORES, contrast_cases, fitting, try_contrast
+    from jaxrain.ensembles.calibration import FILE
     from jaxrain.pairs.store import open_store, save_json
 
     config = downscaler.config
@@ -263,18 +280,29 @@ def _contrast(downscaler: "Downscaler", arguments: argparse.Namespace) -> None:
         print(f"| {trial.contrast:g} | {' | '.join(told)} |", flush=True)
         trials.append(trial)
     best = fitting(trials, arguments.tolerance)
-    report = downscaler.run / "report"
-    report.mkdir(exist_ok=True)
-    rows = [dataclasses.asdict(trial) for trial in trials]
-    save_json(report / "contrast.json", {"trials": rows, "recommended": best.contrast})
-    if not arguments.dry_run:
-        _set_default(downscaler, contrast=best.contrast)
     points = sum(case.fine_grid.shape[0] * case.fine_grid.shape[1] for case in cases)
     hours = len({hour for case in cases for hour in case.hours})
+    report = downscaler.run / "report"
+    report.mkdir(exist_ok=True)
+    told_of = {
+        "trials": [dataclasses.asdict(trial) for trial in trials],
+        "recommended": best.contrast,
+        "windows": len(cases),
+        "hours": hours,
+        "points": points,
+        "tolerance": arguments.tolerance,
+        "sample": dataclasses.asdict(settings[0]) | {"contrast": None},
+    }
+    save_json(report / "contrast.json", told_of)
+    calibrated = best.contrast != 1.0 and (downscaler.run / FILE).is_file()
+    if not arguments.dry_run:
+        off = {"calibrate": False} if calibrated else {}
+        _set_default(downscaler, contrast=best.contrast, **off)
     print(
         f"on {len(cases)} windows of {hours} validation hours ({points} points), "
         f"{arguments.members} members: contrast {best.contrast:g}"
         + ("" if arguments.dry_run else f", now the default of {downscaler.run}")
+        + (", without its calibration" if calibrated and not arguments.dry_run else "")
     )
 
 

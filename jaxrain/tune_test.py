@@ -1,14 +1,15 @@
 import argparse
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import xarray as xr
 
-from jaxrain import sample, tune, verify
+from jaxrain import contrasting, sample, tune, verify
 from jaxrain.config import load_config
-from jaxrain.contrasting import SCORES, ContrastTrial, fitting
+from jaxrain.contrasting import SCORES, ContrastTrial, contrast_cases, fitting
 from jaxrain.downscaler import load
 from jaxrain.tune import Trial, pareto, recommended
 from jaxrain.weather.cf import write_netcdf
@@ -101,9 +102,51 @@ def test_what_is_fitted_takes_no_choice_of_chains(fit, words, capsys):
     assert f"{words[0]}: {fit[0]} looks at the members" in capsys.readouterr().err
 
 
-def test_contrast_and_calibration_are_fitted_one_by_one(capsys):
-    assert tune.main(["anywhere", "--calibrate", "--contrasts", "9"]) == 2
-    assert "--contrasts: --calibrate looks at the members" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--calibrate", "--contrasts", "9"), "both spread members, and a run takes one"),
+        (("--contrasts", "9", "--members", "3"), "--members 3: fewer than 4 may all have nearly"),
+        (("--tolerance", "-0.1"), "--tolerance -0.1: expected 0 or more"),
+        (("--tolerance", "nan"), "--tolerance nan: expected 0 or more"),
+    ],
+)
+def test_what_cannot_be_fitted_is_one_line(words, said, capsys):
+    assert tune.main(["anywhere", *words]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_run_is_spread_by_contrast_or_by_calibration_not_both(make_run, capsys):
+    run = make_run("2020-07-01T02/2020-07-01T03")
+    calibrate = [str(run), "--calibrate", "--cases", "2", "--members", "2"]
+    assert tune.main(calibrate) == 0
+    assert "but sample.contrast" not in capsys.readouterr().out
+    contrast = [str(run), "--contrasts", "9", "--members", "4", "--cases", "1"]
+    assert tune.main([*contrast, "--dry-run"]) == 0
+    assert "without its calibration" not in capsys.readouterr().out
+    assert load_config(run / "config.yaml").sample.calibrate
+    assert tune.main(contrast) == 0
+    assert "now the default of" in (said := capsys.readouterr().out)
+    assert "without its calibration" in said
+    assert not load_config(run / "config.yaml").sample.calibrate
+    assert tune.main(calibrate) == 0
+    assert "but sample.contrast=9 spreads members that a calibration" in capsys.readouterr().out
+
+
+def test_windows_are_whole_cells_wide_and_wide_enough(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        contrasting, "blind_windows", lambda _, side, *__, **___: asked.append(side) or []
+    )
+    axes = (SimpleNamespace(y=np.arange(0, 900, 30.0), x=np.arange(0, 750, 25.0)),)
+    fine = SimpleNamespace(y=np.arange(900.0), x=np.arange(750.0))
+    area = SimpleNamespace(coarse_grid=axes[0], fine_grid=fine)
+    for patch in (16, 200):
+        config = SimpleNamespace(
+            train=SimpleNamespace(validation_size=None), data=SimpleNamespace(patch=patch)
+        )
+        contrast_cases(SimpleNamespace(config=config), SimpleNamespace(areas=[area]), 4)
+    assert asked == [8 * 30, 14 * 30]
 
 
 def test_the_contrast_that_fits_becomes_the_runs_default(make_run, tmp_path, capsys):
@@ -117,6 +160,7 @@ def test_the_contrast_that_fits_becomes_the_runs_default(make_run, tmp_path, cap
     most, less = (trial["scores"] for trial in found["trials"])
     best = 9 if most["crps_mm"] < less["crps_mm"] else 1.5
     assert found["recommended"] == best
+    assert (found["windows"], found["points"], found["sample"]["members"]) == (1, 24 * 32, 4)
     assert f"contrast {best:g}, now the default of" in capsys.readouterr().out
     assert load_config(run / "config.yaml").sample.contrast == best
     # A window is as wide as the whole area here: what sample draws and verify scores is the same.
@@ -149,6 +193,8 @@ def test_of_contrasts_that_score_alike_the_best_spread_fits():
     assert fitting(trials, 0.02).contrast == 17
     # 2.1 is further from 1 than half is.
     assert fitting([contrast(1, 1.0, 0.5), contrast(9, 1.0, 2.1)], 0.0).contrast == 1
+    # It did not rain: no reason for any contrast.
+    assert fitting([ContrastTrial(c, {"crps_mm": 0.0}) for c in (17, 1, 9)], 0.01).contrast == 1
     unknown = [ContrastTrial(1, {"crps_mm": 1.0}), ContrastTrial(9, {"crps_mm": 0.9})]
     assert fitting(unknown, 0.2).contrast == 9
 

@@ -159,9 +159,9 @@ def blind_windows(
 ) -> list[tuple[Area, int, tuple[int, int]]]:
     """Validation windows that were chosen without a look at the fine rain, or a fit to them is off.
 
-    Windows side by side over all validation hours, where the coarse rain is known throughout;
-    those with more of it than the median, evenly from the least to the most. Where the predictors
-    hold no rain, evenly from all.
+    Windows side by side from the first row and column, of all validation hours, where the coarse
+    rain is known throughout; those with more of it than the median, evenly from the least to the
+    most. Where the predictors hold no rain, evenly from all.
 
     Args:
       store: whose validation hours are taken.
@@ -182,8 +182,8 @@ def blind_windows(
             rain = _coarse_rain(store, area, hour)
             for row, column in itertools.product(rows, columns):
                 inside = rain[row : row + height, column : column + width]
-                mean = np.nansum(inside) / inside.size if by_rain else inside.mean()
-                found.append((float(mean), area, hour, (row, column)))
+                amount = np.nansum(inside) if by_rain else inside.mean()
+                found.append((float(amount), area, hour, (row, column)))
     # Where rain is not known at all the order is that of time and place.
     found = [each for each in found if np.isfinite(each[0]) or RAIN_CHANNEL not in store.channels]
     if RAIN_CHANNEL in store.channels:

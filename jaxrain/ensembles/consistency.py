@@ -2,11 +2,10 @@
 
 In mm, after the chain. Points are multiplied by a factor that varies smoothly from cell to cell,
 and then, by what that still leaves, cell by cell: one factor a cell alone would draw the coarse
-grid into the rain. No point is multiplied by more than `MOST_FACTOR`, nor to more than training
-ever showed; where that does not bring a cell what it lacks, the rest is laid over it, most in its
-middle: a single wet point is not blown up to a flood, and the more points a cell is wide, the
-smaller the edge that is drawn. So rain is never negative, and a cell that is dry in the coarse rain
-is dry.
+grid into the rain. No point is multiplied by more than `MOST_FACTOR`, nor to more than a limit;
+where that does not bring a cell what it lacks, the rest is laid over all of it, most in its middle:
+a single wet point is not blown up to a flood, and the more points a cell is wide, the smaller the
+edge that is drawn. So rain is never negative, and a cell that is dry in the coarse rain is dry.
 """
 
 import functools

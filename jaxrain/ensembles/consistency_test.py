@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxrain.ensembles.consistency import MOST_FACTOR, Axis, adjusted, consistent
+from jaxrain.ensembles.consistency import FORM, MOST_FACTOR, Axis, adjusted, consistent
 from jaxrain.errors import InputError
 from jaxrain.grids.grid import Grid
 from jaxrain.pairs.cases import Case
@@ -63,6 +63,13 @@ def test_no_point_is_multiplied_to_more_than_the_most():
     # To less than it has a point may still be brought.
     less = adjusted(field, np.array([[2.5, 7.0, 2.5]]), *cells, most_mm=4.0)
     np.testing.assert_allclose(less, [[1, 4, 2, 12, 0.5, 4.5]], rtol=1e-6)
+
+
+def test_another_outcome_is_another_form():
+    # Fields of one ensemble are told apart by it: where this fails on purpose, raise FORM.
+    held = (consistent(case(), "hard", mm)(rain(), 1)[INNER] for mm in (np.inf, 3.0))
+    found = [np.sqrt(np.square(field).mean()) for field in held]
+    assert (FORM, found) == (3, pytest.approx([9.009435, 8.12598], rel=1e-4))
 
 
 def _stepwise(*sizes):

@@ -7,8 +7,8 @@ falls near a point, of what falls around it: both are weighed means, which reach
 a coarse cell to each side and two and a quarter. Where more falls near than around it then falls
 heavier, or less so. Into what that gives, a quarter is mixed of the rain as it was, before means
 are brought back: where all is light beside heavy rain, a little more of it stays; but cells can run
-nearly dry, and to hold them is for `consistency`. No point gets more rain than training ever
-showed, unless it had it: of a sharp member a few points would hold what is left of whole cells.
+nearly dry, and to hold them is for `consistency`. No point gets more than a limit, unless it had
+more: of a sharp member a few points would hold what is left of whole cells.
 
 Days differ as much in how rain clusters inside cells as in how much points differ inside clusters,
 and such a power moves both about alike; a power of each point's own rain would move the latter
@@ -98,9 +98,10 @@ def sharpened(
 
     Points are brought near the mean that they had; of what that leaves, each place gives back the
     rain that lay around it before, to where it lies now. So fields nearly keep their total: of
-    hours of radar rain a power of 12 loses 0.5 %, one of 20 4 %, to the limit and to rounds not
-    made; of rough rain on cells of three points it can be a third. Means of coarse cells move, the
-    more the further an exponent is from 1: to hold them is for `consistency`.
+    hours of radar rain a power of 12 loses 0.5 %, one of 20 4 %, to MOST_FACTOR and to rounds not
+    made; of rough rain on cells of three points it can be a third, and most_mm may take more. Means
+    of coarse cells move, the more the further an exponent is from 1: to hold them is for
+    `consistency`.
 
     Args:
       rain_mm: not negative, [n, H, W].

@@ -188,7 +188,7 @@ def test_no_point_gets_more_than_the_most_unless_it_had_it():
 
 def test_another_outcome_is_another_form():
     # Fields of one ensemble are told apart by it: where this fails on purpose, raise FORM.
-    found = np.sqrt(np.square(one(rain(), 5.0, (11, 7))).mean())
-    assert (FORM, found) == (4, pytest.approx(4.336013, rel=1e-4))
+    found = [np.sqrt(np.square(one(rain(), 5.0, (11, 7), mm)).mean()) for mm in (np.inf, 12.0)]
+    assert (FORM, found) == (4, pytest.approx([4.336013, 3.217372], rel=1e-4))
     hour = np.datetime64("2020-07-01T06", "s")
     assert power(1, 5, hour, 9.0) == pytest.approx(1.73033375, rel=1e-6)

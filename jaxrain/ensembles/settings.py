@@ -44,8 +44,9 @@ class SampleConfig:
         network that was trained with data.augment.
       contrast: for about a day, a power of its own between 1 / contrast and contrast gathers each
         member's rain inside coarse cells, or scatters it, in the first guess if there is one. Its
-        total nearly stays; means of cells move unless consistency is hard. No point gets more than
-        four times its rain, nor more than training showed. 1 leaves it.
+        total nearly stays; means of cells move unless consistency is hard. No point is multiplied
+        by more than four, nor to more than the most rain of the training hours, times
+        data.augment_amounts. 1 leaves it.
       noise_correlation: of an hour's noise with the next hour's along the steering wind, so that a
         sequence does not flicker; 0 draws every hour anew.
       noise_hours: hours that the noise remembers, more than 1 / (1 - noise_correlation).
@@ -118,6 +119,11 @@ class SampleConfig:
 
             hour_weights(self.noise_correlation, self.noise_hours)
         return self
+
+    @property
+    def multiplies(self) -> bool:
+        """Whether rain that the network draws is multiplied afterwards."""
+        return self.contrast != 1.0 or self.consistency != "off"
 
     def check_heeded(self, *, sigma_max: bool, eta: bool = False) -> None:
         """Refuses a sampler that has no use for what was asked for by name.
