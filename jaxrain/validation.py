@@ -191,9 +191,20 @@ def blind_windows(
     rain = np.array([each[0] for each in found])
     places = np.linspace(0, len(found) - 1, min(count, len(found))).round().astype(int)
     if by_rain and rain.sum() > 0:
-        shares = np.cumsum(rain) / rain.sum()
-        places = np.searchsorted(shares, (np.arange(count) + 0.5) / count)
+        shares = (np.arange(len(places)) + 0.5) / len(places)
+        places = _apart(np.searchsorted(np.cumsum(rain) / rain.sum(), shares), len(rain))
     return [found[number][1:] for number in np.unique(places)]
+
+
+def _apart(places: NDArray[np.intp], count: int) -> NDArray[np.intp]:
+    """Places of 0 to count - 1, as many and as near as may be, of which no two are the same."""
+    free = np.ones(count, bool)
+    found = []
+    for place in places:
+        distance = np.where(free, np.abs(np.arange(count) - place), count)
+        found.append(int(np.argmin(distance)))
+        free[found[-1]] = False
+    return np.array(found, np.intp)
 
 
 def _coarse_rain(store: Store, area: Area, hour: int) -> NDArray[np.float64]:

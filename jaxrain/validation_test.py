@@ -70,7 +70,8 @@ def test_windows_are_chosen_by_coarse_rain_alone(monkeypatch):
     assert chosen(6) == chosen(99) == [5, 6, 7, 8, 9, 30]
     assert chosen(3) == [5, 7, 30] or chosen(3) == [5, 8, 30]
     # By the rain on them, 65 mm in all: at 1/8, 3/8, 5/8 and 7/8 of it.
-    assert chosen(4, by_rain=True) == [6, 8, 30]
+    assert chosen(4, by_rain=True) == [6, 8, 9, 30]  # 30 twice, so the next to it
+    assert chosen(99, by_rain=True) == chosen(6)
     assert chosen(1, by_rain=True) == [9]
     fields[0, 4:6, 0:4] = 10.0  # a hole in one half, 5 mm on all in the other
     fields[0, 6:8, 0:4] = np.nan
