@@ -21,7 +21,12 @@ from jaxrain.validation import blind_windows, window_tiling
 from jaxrain.verification import metrics, spectra
 from jaxrain.verification.points import Sums
 
+PLAIN = "plain_crps_mm"
+"""CRPS of the members as they are. The fair one takes them for independent draws, and members of
+different contrast are made to lie apart, which it would reward whatever came."""
+
 SCORES = {
+    PLAIN: "plain CRPS [mm]",
     "crps_mm": "CRPS [mm]",
     "spread_skill": "spread/skill",
     "wet_area_ratio": "wet area, of truth's",
@@ -41,7 +46,8 @@ class ContrastTrial:
 
     Attributes:
       contrast: largest power.
-      scores: of SCORES by name, as `verification.metrics.MEANINGS` has them; those that are known.
+      scores: of SCORES by name, PLAIN and what `verification.metrics.MEANINGS` has; those that are
+        known.
     """
 
     contrast: float
@@ -89,6 +95,7 @@ def try_contrast(
     extents = [n * d for n, d in zip(sides, spacings, strict=True)]
     waves = spectra.wavelengths(extents, spacings)
     total: Sums = {}
+    errors = 0.0  # of the members, each alone
     for case, spacing in zip(cases, spacings, strict=True):
         assert case.truth is not None
         draw = downscaler.prepare(case, config)
@@ -100,22 +107,25 @@ def try_contrast(
             if np.isfinite(known).any():
                 sums = metrics.hour_sums(rain, known, spacing, waves)
                 total = {name: total.get(name, 0) + each for name, each in sums.items()}
+                errors += float(np.nansum(np.abs(rain - known), dtype=np.float64))
     if not total:
         raise InputError("no point of these windows of the validation hours is known to the truth")
     found = metrics.scores(total, waves)
+    alone = errors / config.members / total["points"]
+    found[PLAIN] = found["crps_mm"] + (alone - found["crps_mm"]) / config.members
     scores = {name: float(found[name]) for name in SCORES if name in found}
     told = {name: value for name, value in scores.items() if np.isfinite(value)}
     return ContrastTrial(config.contrast, told)
 
 
 def fitting(trials: Sequence[ContrastTrial], tolerance: float) -> ContrastTrial:
-    """Of those whose CRPS is at most `tolerance` (a share) above the best, the one whose
+    """Of those whose plain CRPS is at most `tolerance` (a share) above the best, the one whose
     spread / skill is nearest to 1, by its logarithm; where that is not known, the best CRPS. Of
     equals the least contrast."""
-    least = min(trial.scores["crps_mm"] for trial in trials)
-    good = [trial for trial in trials if trial.scores["crps_mm"] <= least * (1 + tolerance)]
+    least = min(trial.scores[PLAIN] for trial in trials)
+    good = [trial for trial in trials if trial.scores[PLAIN] <= least * (1 + tolerance)]
     if not all(trial.scores.get("spread_skill", 0) > 0 for trial in good):
-        return min(good, key=lambda trial: (trial.scores["crps_mm"], trial.contrast))
+        return min(good, key=lambda trial: (trial.scores[PLAIN], trial.contrast))
 
     def distance(trial: ContrastTrial) -> tuple[float, float]:
         return abs(math.log(trial.scores["spread_skill"])), trial.contrast

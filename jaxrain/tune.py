@@ -86,8 +86,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         type=float,
         metavar="C",
         help="instead: try each of these as sample.contrast, with the run's default sampler; of "
-        "those whose CRPS is within the tolerance, the one whose spread/skill is nearest to 1 "
-        "becomes the default",
+        "those whose plain CRPS is within the tolerance, the one whose spread/skill is nearest to "
+        "1 becomes the default",
     )
     parser.add_argument("--first-guess", metavar="RUN2", help="as of sample, with --sigma-max")
     parser.add_argument("--sigma-max", metavar="S", help="as of sample")

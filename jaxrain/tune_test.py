@@ -9,9 +9,11 @@ import xarray as xr
 
 from jaxrain import contrasting, sample, tune, verify
 from jaxrain.config import load_config
-from jaxrain.contrasting import SCORES, ContrastTrial, contrast_cases, fitting
+from jaxrain.contrasting import PLAIN, SCORES, ContrastTrial, contrast_cases, fitting
 from jaxrain.downscaler import load
+from jaxrain.pairs.store import open_store
 from jaxrain.tune import Trial, pareto, recommended
+from jaxrain.verification.forecast import open_forecast
 from jaxrain.weather.cf import write_netcdf
 
 CONFIG = """
@@ -158,7 +160,7 @@ def test_the_contrast_that_fits_becomes_the_runs_default(make_run, tmp_path, cap
     assert tune.main(words) == 0
     found = json.loads((run / "report" / "contrast.json").read_text())
     most, less = (trial["scores"] for trial in found["trials"])
-    best = 9 if most["crps_mm"] < less["crps_mm"] else 1.5
+    best = 9 if most[PLAIN] < less[PLAIN] else 1.5
     assert found["recommended"] == best
     assert (found["windows"], found["points"], found["sample"]["members"]) == (1, 24 * 32, 4)
     assert f"contrast {best:g}, now the default of" in capsys.readouterr().out
@@ -171,8 +173,14 @@ def test_the_contrast_that_fits_becomes_the_runs_default(make_run, tmp_path, cap
         assert verify.main([output, "--report", str(tmp_path / "report")]) == 0
         told = json.loads((tmp_path / "report" / "scores.json").read_text())["model"]
         assert set(scores) == set(SCORES)
-        for name, score in scores.items():
-            assert score == pytest.approx(told[name]["value"], rel=1e-5), name
+        for name in scores.keys() - {PLAIN}:
+            assert scores[name] == pytest.approx(told[name]["value"], rel=1e-5), name
+        with open_forecast(output) as forecast:
+            rain = forecast.cases[0].members(0)
+        truth = np.asarray(open_store(run.parent / "store").areas[0].fine(2))
+        pairs = np.abs(rain[:, None] - rain).mean((0, 1))
+        plain = (np.abs(rain - truth).mean(0) - pairs / 2).mean()
+        assert scores[PLAIN] == pytest.approx(plain, rel=1e-5)
     assert most["spread_skill"] != less["spread_skill"]
 
 
@@ -186,7 +194,7 @@ def test_a_contrast_beyond_the_scale_is_one_line(make_run, capsys):
 
 def test_of_contrasts_that_score_alike_the_best_spread_fits():
     def contrast(power, crps_mm, spread_skill):
-        return ContrastTrial(power, {"crps_mm": crps_mm, "spread_skill": spread_skill})
+        return ContrastTrial(power, {PLAIN: crps_mm, "spread_skill": spread_skill})
 
     trials = [contrast(1, 1.005, 0.6), contrast(9, 1.0, 0.8), contrast(17, 1.02, 1.0)]
     assert fitting(trials, 0.01).contrast == 9
@@ -194,8 +202,8 @@ def test_of_contrasts_that_score_alike_the_best_spread_fits():
     # 2.1 is further from 1 than half is.
     assert fitting([contrast(1, 1.0, 0.5), contrast(9, 1.0, 2.1)], 0.0).contrast == 1
     # It did not rain: no reason for any contrast.
-    assert fitting([ContrastTrial(c, {"crps_mm": 0.0}) for c in (17, 1, 9)], 0.01).contrast == 1
-    unknown = [ContrastTrial(1, {"crps_mm": 1.0}), ContrastTrial(9, {"crps_mm": 0.9})]
+    assert fitting([ContrastTrial(c, {PLAIN: 0.0}) for c in (17, 1, 9)], 0.01).contrast == 1
+    unknown = [ContrastTrial(1, {PLAIN: 1.0}), ContrastTrial(9, {PLAIN: 0.9})]
     assert fitting(unknown, 0.2).contrast == 9
 
 
