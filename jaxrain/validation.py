@@ -159,7 +159,7 @@ def blind_windows(
 ) -> list[tuple[Area, int, tuple[int, int]]]:
     """Validation windows that were chosen without a look at the fine rain, or a fit to them is off.
 
-    Windows side by side from the first row and column, of all validation hours, where the coarse
+    Windows side by side over all validation hours, the last ones at the far edges, where the coarse
     rain is known throughout; those with more of it than the median, evenly from the least to the
     most. Where the predictors hold no rain, evenly from all.
 
@@ -176,8 +176,8 @@ def blind_windows(
     found = []
     for area in store.areas:
         height, width = (min(side, length) for length in area.fine_grid.shape)
-        rows = range(0, area.fine_grid.shape[0] - height + 1, height)
-        columns = range(0, area.fine_grid.shape[1] - width + 1, width)
+        rows = _starts(area.fine_grid.shape[0], height)
+        columns = _starts(area.fine_grid.shape[1], width)
         for hour in area.indices("validation"):
             rain = _coarse_rain(store, area, hour)
             for row, column in itertools.product(rows, columns):
@@ -194,6 +194,11 @@ def blind_windows(
         shares = (np.arange(len(places)) + 0.5) / len(places)
         places = _apart(np.searchsorted(np.cumsum(rain) / rain.sum(), shares), len(rain))
     return [found[number][1:] for number in np.unique(places)]
+
+
+def _starts(length: int, side: int) -> list[int]:
+    """First points of pieces of an axis that cover it, the last one flush with its end."""
+    return sorted({*range(0, length - side + 1, side), length - side})
 
 
 def _apart(places: NDArray[np.intp], count: int) -> NDArray[np.intp]:

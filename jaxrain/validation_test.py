@@ -1,6 +1,7 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 
 from jaxrain import validation
 from jaxrain.config import Config
@@ -50,6 +51,14 @@ def test_spread_is_as_large_as_the_error_where_truth_is_one_of_the_members():
     draws = np.random.default_rng(0).normal(size=(6, 200, 200))
     ratio = spread_skill([case(draws[0], draws[0])], [draws[1:]])
     np.testing.assert_allclose(ratio, 1, atol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("length", "side", "starts"),
+    [(12, 4, [0, 4, 8]), (9, 4, [0, 4, 5]), (4, 4, [0]), (7, 4, [0, 3])],
+)
+def test_windows_reach_the_far_edge(length, side, starts):
+    assert validation._starts(length, side) == starts
 
 
 def test_windows_are_chosen_by_coarse_rain_alone(monkeypatch):
