@@ -188,11 +188,12 @@ def blind_windows(
     found = [each for each in found if np.isfinite(each[0]) or RAIN_CHANNEL not in store.channels]
     if RAIN_CHANNEL in store.channels:
         found = sorted(found, key=lambda each: each[0])[len(found) // 2 :]
-    rain = np.array([each[0] for each in found])
+    amounts = np.array([each[0] for each in found])
     places = np.linspace(0, len(found) - 1, min(count, len(found))).round().astype(int)
-    if by_rain and rain.sum() > 0:
+    if by_rain and amounts.sum() > 0:
         shares = (np.arange(len(places)) + 0.5) / len(places)
-        places = _apart(np.searchsorted(np.cumsum(rain) / rain.sum(), shares), len(rain))
+        fallen = np.cumsum(amounts) / amounts.sum()
+        places = _apart(np.searchsorted(fallen, shares), len(amounts))
     return [found[number][1:] for number in np.unique(places)]
 
 
