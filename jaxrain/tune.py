@@ -4,7 +4,6 @@ calibration, or contrast, fits the validation hours."""
 import argparse
 import dataclasses
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,32 +15,12 @@ from jaxrain.errors import InputError
 if TYPE_CHECKING:
     from jaxrain.downscaler import Downscaler
     from jaxrain.pairs.store import Store
-    from jaxrain.validation import Case
 
 SAMPLERS = ("dpmpp_2m", "heun", "ddim")
 STEPS = (8, 12, 16, 20, 30, 50)
-# Of `sample`, kept with a new default.
 LEAST_OF_CONTRAST = 4  # from so many members on there are sharp and dull ones
+# Of `sample`, kept with a new default.
 TUNED_WITH = ("first_guess", "sigma_max", "turn", "epsilon_scale")
-
-
-@dataclasses.dataclass(frozen=True)
-class Trial:
-    """One sampler in so many steps, measured.
-
-    Attributes:
-      sampler: its name.
-      steps: network evaluations of a member.
-      seconds: of a member of one window, compiled before.
-      crps_mm: fair CRPS, the mean over all known points of the windows.
-      spread_skill: root mean variance of the members over their mean's error; 1 is calibrated.
-    """
-
-    sampler: str
-    steps: int
-    seconds: float
-    crps_mm: float
-    spread_skill: float
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -99,8 +78,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _tune(arguments: argparse.Namespace) -> None:
-    from jaxrain.config import override, replaced
+    from jaxrain.config import override
     from jaxrain.downscaler import load
+    from jaxrain.pairs.store import open_store
     from jaxrain.training.mesh import keep_compiled_programs
 
     if arguments.members < 2 or arguments.cases < 1:
@@ -133,37 +113,15 @@ def _tune(arguments: argparse.Namespace) -> None:
         )
     if fits:
         downscaler.config.sample.check_heeded(sigma_max=arguments.sigma_max is not None)
-        (_calibrate if arguments.calibrate else _contrast)(downscaler, arguments)
-        return
-    if one_step:
+        find = _calibrate if arguments.calibrate else _contrast
+    elif one_step:
         raise InputError(
             f"{arguments.run} draws members in one step: no sampler to tune; give --calibrate or "
             "--contrasts"
         )
-    tuned = downscaler.config.sample
-    begins = tuned.first_guess is not None or arguments.sigma_max is not None
-    begins |= tuned.epsilon_scale != 1.0
-    settings = [
-        replaced(tuned, sampler=name, steps=steps) for name, steps in _chains(arguments, begins)
-    ]
-    for setting in settings:
-        setting.check_heeded(sigma_max=arguments.sigma_max is not None)
-    cases = _cases(downscaler, arguments.cases)
-    trials = []
-    print("| sampler | steps | seconds a member | CRPS [mm] | spread/skill |")
-    print("| --- | --- | --- | --- | --- |")
-    for setting in settings:
-        trial = _try(downscaler, setting, cases, arguments.members)
-        print(_row(trial), flush=True)
-        trials.append(trial)
-    best = recommended(trials, arguments.tolerance)
-    _save(downscaler, trials, best, default=not arguments.dry_run)
-    points = sum(case.truth.size for case in cases)
-    print(
-        f"on {len(cases)} windows of the validation hours ({points} points), {arguments.members} "
-        f"members: {best.sampler} in {best.steps} steps"
-        + ("" if arguments.dry_run else f", now the default of {downscaler.run}")
-    )
+    else:
+        find = _choose
+    find(downscaler, open_store(downscaler.config.data.store, downscaler.config.data), arguments)
 
 
 def _check_of_fitting(arguments: argparse.Namespace) -> None:
@@ -192,20 +150,42 @@ def _check_of_fitting(arguments: argparse.Namespace) -> None:
             )
 
 
-def recommended(trials: Sequence[Trial], tolerance: float) -> Trial:
-    """The fastest whose CRPS is at most `tolerance` (a share) above the best."""
-    least = min(trial.crps_mm for trial in trials)
-    good = [trial for trial in trials if trial.crps_mm <= least * (1 + tolerance)]
-    return min(good, key=lambda trial: trial.seconds)
+def _choose(downscaler: "Downscaler", store: "Store", arguments: argparse.Namespace) -> None:
+    from jaxrain.config import replaced
+    from jaxrain.tuning.chains import chain_cases, recommended, save_trials, try_chain
 
-
-def pareto(trials: Sequence[Trial]) -> list[Trial]:
-    """Those that no other beats in both seconds and CRPS, the fastest first."""
-    front: list[Trial] = []
-    for trial in sorted(trials, key=lambda trial: (trial.seconds, trial.crps_mm)):
-        if not front or trial.crps_mm < front[-1].crps_mm:
-            front.append(trial)
-    return front
+    config = downscaler.config
+    begins = config.sample.first_guess is not None or arguments.sigma_max is not None
+    begins |= config.sample.epsilon_scale != 1.0
+    settings = [
+        replaced(config.sample, sampler=name, steps=steps)
+        for name, steps in _chains(arguments, begins)
+    ]
+    for setting in settings:
+        setting.check_heeded(sigma_max=arguments.sigma_max is not None)
+    cases = chain_cases(config, store, arguments.cases)
+    _check_there(cases, store)
+    trials = []
+    print("| sampler | steps | seconds a member | CRPS [mm] | spread/skill |")
+    print("| --- | --- | --- | --- | --- |")
+    for setting in settings:
+        trial = try_chain(downscaler, setting, cases, arguments.members)
+        print(
+            f"| {trial.sampler} | {trial.steps} | {trial.seconds:.3g} | {trial.crps_mm:.4g} "
+            f"| {trial.spread_skill:.2f} |",
+            flush=True,
+        )
+        trials.append(trial)
+    best = recommended(trials, arguments.tolerance)
+    save_trials(_report(downscaler), trials, best)
+    if not arguments.dry_run:
+        _set_default(downscaler, sampler=best.sampler, steps=best.steps)
+    points = sum(case.truth.size for case in cases)
+    print(
+        f"on {len(cases)} windows of the validation hours ({points} points), {arguments.members} "
+        f"members: {best.sampler} in {best.steps} steps"
+        + ("" if arguments.dry_run else f", now the default of {downscaler.run}")
+    )
 
 
 def _chains(arguments: argparse.Namespace, begins: bool) -> list[tuple[str, int]]:
@@ -226,12 +206,10 @@ def _chains(arguments: argparse.Namespace, begins: bool) -> list[tuple[str, int]
     return chains
 
 
-def _calibrate(downscaler: "Downscaler", arguments: argparse.Namespace) -> None:
-    from jaxrain.calibrating import calibrate, window_cases
-    from jaxrain.pairs.store import open_store
+def _calibrate(downscaler: "Downscaler", store: "Store", arguments: argparse.Namespace) -> None:
+    from jaxrain.tuning.calibrating import calibrate, window_cases
 
     config = downscaler.config
-    store = open_store(config.data.store, config.data)
     cases = window_cases(config, store, arguments.cases)
     _check_there(cases, store)
     found = calibrate(downscaler, cases, arguments.members)
@@ -258,16 +236,20 @@ def _calibrate(downscaler: "Downscaler", arguments: argparse.Namespace) -> None:
         print(f"but {caveat}")
 
 
-def _contrast(downscaler: "Downscaler", arguments: argparse.Namespace) -> None:
+def _contrast(downscaler: "Downscaler", store: "Store", arguments: argparse.Namespace) -> None:
     from jaxrain.config import replaced
-    from jaxrain.contrasting import SCORES, contrast_cases, fitting, try_contrast
     from jaxrain.ensembles.calibration import FILE
-    from jaxrain.pairs.store import open_store, save_json
+    from jaxrain.tuning.contrasting import (
+        SCORES,
+        contrast_cases,
+        extent,
+        fitting,
+        save_trials,
+        try_contrast,
+    )
 
-    config = downscaler.config
-    store = open_store(config.data.store, config.data)
     settings = [
-        replaced(config.sample, contrast=contrast, members=arguments.members)
+        replaced(downscaler.config.sample, contrast=contrast, members=arguments.members)
         for contrast in arguments.contrasts
     ]
     cases = contrast_cases(downscaler, store, arguments.cases)
@@ -276,49 +258,27 @@ def _contrast(downscaler: "Downscaler", arguments: argparse.Namespace) -> None:
     trials = []
     for setting in settings:
         trial = try_contrast(downscaler, setting, cases)
-        told = (f"{trial.scores[name]:.4g}" if name in trial.scores else "-" for name in SCORES)
-        print(f"| {trial.contrast:g} | {' | '.join(told)} |", flush=True)
+        row = (f"{trial.scores[name]:.4g}" if name in trial.scores else "-" for name in SCORES)
+        print(f"| {trial.contrast:g} | {' | '.join(row)} |", flush=True)
         trials.append(trial)
     best = fitting(trials, arguments.tolerance)
-    points = sum(case.fine_grid.shape[0] * case.fine_grid.shape[1] for case in cases)
-    hours = len({hour for case in cases for hour in case.hours})
-    report = downscaler.run / "report"
-    report.mkdir(exist_ok=True)
-    told_of = {
-        "trials": [dataclasses.asdict(trial) for trial in trials],
-        "recommended": best.contrast,
-        "windows": len(cases),
-        "hours": hours,
-        "points": points,
-        "tolerance": arguments.tolerance,
-        "sample": dataclasses.asdict(settings[0]) | {"contrast": None},
-    }
-    save_json(report / "contrast.json", told_of)
+    rests_on = extent(cases)
+    told = rests_on | {"tolerance": arguments.tolerance}
+    save_trials(_report(downscaler), trials, best, settings[0], told)
     calibrated = best.contrast != 1.0 and (downscaler.run / FILE).is_file()
     if not arguments.dry_run:
         off = {"calibrate": False} if calibrated else {}
         _set_default(downscaler, contrast=best.contrast, **off)
     print(
-        f"on {len(cases)} windows of {hours} validation hours ({points} points), "
+        f"on {rests_on['windows']} windows of {rests_on['hours']} validation hours "
+        f"({rests_on['points']} points), "
         f"{arguments.members} members: contrast {best.contrast:g}"
         + ("" if arguments.dry_run else f", now the default of {downscaler.run}")
         + (", without its calibration" if calibrated and not arguments.dry_run else "")
     )
 
 
-def _cases(downscaler: "Downscaler", count: int) -> "list[Case]":
-    from jaxrain.pairs.store import open_store
-    from jaxrain.validation import choose_cases
-
-    config = downscaler.config
-    train = dataclasses.replace(config.train, validation_cases=count)
-    store = open_store(config.data.store, config.data)
-    cases = choose_cases(dataclasses.replace(config, train=train), store)
-    _check_there(cases, store)
-    return cases
-
-
-def _check_there(cases: "Sequence[Any]", store: "Store") -> None:
+def _check_there(cases: Sequence[Any], store: "Store") -> None:
     if not cases:
         raise InputError(
             f"the store {store.path} has no validation hours: name some in data.splits.validation "
@@ -326,48 +286,11 @@ def _check_there(cases: "Sequence[Any]", store: "Store") -> None:
         )
 
 
-def _try(downscaler: "Downscaler", setting: Any, cases: "Sequence[Case]", members: int) -> Trial:
-    import numpy as np
-
-    from jaxrain.validation import draw, score, spread_skill
-
-    program = downscaler.program(setting)
-    compiled, seconds, drawn = set(), [], []
-    for case in cases:
-        shapes = (case.canvas.lattice, case.coarse.shape)
-        if shapes not in compiled:
-            draw(program, downscaler.weights, case, members)
-            compiled.add(shapes)
-        began = time.perf_counter()
-        drawn.append(draw(program, downscaler.weights, case, members))
-        seconds.append((time.perf_counter() - began) / members)
-    return Trial(
-        sampler=setting.sampler,
-        steps=setting.steps,
-        seconds=float(np.median(seconds)),
-        crps_mm=score(list(cases), drawn)["validation_crps_mm"],
-        spread_skill=spread_skill(list(cases), drawn),
-    )
-
-
-def _row(trial: Trial) -> str:
-    return (
-        f"| {trial.sampler} | {trial.steps} | {trial.seconds:.3g} | {trial.crps_mm:.4g} "
-        f"| {trial.spread_skill:.2f} |"
-    )
-
-
-def _save(downscaler: "Downscaler", trials: Sequence[Trial], best: Trial, *, default: bool) -> None:
-    """Writes RUN/report/tune.json and tune.png, and the run's default sampler."""
-    from jaxrain.pairs.store import save_json
-
-    report = downscaler.run / "report"
-    report.mkdir(exist_ok=True)
-    rows = [dataclasses.asdict(trial) for trial in trials]
-    save_json(report / "tune.json", {"trials": rows, "recommended": dataclasses.asdict(best)})
-    _picture(report / "tune.png", trials, best)
-    if default:
-        _set_default(downscaler, sampler=best.sampler, steps=best.steps)
+def _report(downscaler: "Downscaler") -> Path:
+    """The run's folder for what was found out about it, made where missing."""
+    folder = downscaler.run / "report"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 def _set_default(downscaler: "Downscaler", **found: Any) -> None:
@@ -380,36 +303,6 @@ def _set_default(downscaler: "Downscaler", **found: Any) -> None:
     tuned = {name: getattr(downscaler.config.sample, name) for name in TUNED_WITH}
     sample = dataclasses.replace(config.sample, **tuned, **found)
     save_config(dataclasses.replace(config, sample=sample), path)
-
-
-def _picture(path: Path, trials: Sequence[Trial], best: Trial) -> None:
-    """CRPS against seconds, a line a sampler, the Pareto front under them."""
-    from jaxrain.pages.pictures import new_figure, png
-    from jaxrain.whole import whole_file
-
-    figure = new_figure(6.4, 4.2)
-    axes = figure.subplots()
-    front = pareto(trials)
-    axes.plot(
-        [trial.seconds for trial in front],
-        [trial.crps_mm for trial in front],
-        color="0.8",
-        lw=6,
-        label="none is faster and better",
-    )
-    for name in dict.fromkeys(trial.sampler for trial in trials):
-        of_it = [trial for trial in trials if trial.sampler == name]
-        axes.plot(
-            [t.seconds for t in of_it], [t.crps_mm for t in of_it], marker="o", lw=1, label=name
-        )
-        for trial in of_it:
-            where = (trial.seconds, trial.crps_mm)
-            axes.annotate(f" {trial.steps}", where, fontsize=8, va="bottom")
-    axes.plot(best.seconds, best.crps_mm, "k*", ms=14, label="recommended")
-    axes.set(xscale="log", xlabel="seconds a member", ylabel="CRPS [mm]")
-    axes.legend(frameon=False, fontsize=8)
-    with whole_file(path) as partial:
-        partial.write_bytes(png(figure))
 
 
 if __name__ == "__main__":

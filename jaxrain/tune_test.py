@@ -1,18 +1,16 @@
 import argparse
 import dataclasses
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import xarray as xr
 
-from jaxrain import contrasting, sample, tune, verify
+from jaxrain import sample, tune, verify
 from jaxrain.config import load_config
-from jaxrain.contrasting import PLAIN, SCORES, ContrastTrial, contrast_cases, fitting
 from jaxrain.downscaler import load
 from jaxrain.pairs.store import open_store
-from jaxrain.tune import Trial, pareto, recommended
+from jaxrain.tuning.contrasting import PLAIN, SCORES
 from jaxrain.verification.forecast import open_forecast
 from jaxrain.weather.cf import write_netcdf
 
@@ -31,22 +29,6 @@ model: {{inner_channel: 8, channel_mults: [1, 2], res_blocks: 1, norm_groups: 4,
 diffusion: {{steps: 100, prediction: x0}}
 sample: {{members: 3, steps: 4, batch: 4, sampler: ddpm, consistency: hard}}
 """
-
-
-def trial(seconds, crps_mm, steps=1):
-    return Trial("dpmpp_2m", steps, seconds, crps_mm, 1.0)
-
-
-def test_the_fastest_within_the_tolerance_is_recommended():
-    trials = [trial(1, 1.2), trial(2, 1.005), trial(3, 1.008), trial(9, 1.0)]
-    assert recommended(trials, 0.01) == trials[1]
-    assert recommended(trials, 0.0) == trials[3]
-    assert recommended(trials, 0.5) == trials[0]
-
-
-def test_the_front_holds_what_none_beats():
-    trials = [trial(3, 0.9), trial(1, 1.2), trial(2, 1.3), trial(4, 0.9), trial(1, 1.1)]
-    assert pareto(trials) == [trial(1, 1.1), trial(3, 0.9)]
 
 
 @pytest.fixture
@@ -135,22 +117,6 @@ def test_a_run_is_spread_by_contrast_or_by_calibration_not_both(make_run, capsys
     assert "but sample.contrast=9 spreads members that a calibration" in capsys.readouterr().out
 
 
-def test_windows_are_whole_cells_wide_and_wide_enough(monkeypatch):
-    asked = []
-    monkeypatch.setattr(
-        contrasting, "blind_windows", lambda _, side, *__, **___: asked.append(side) or []
-    )
-    axes = (SimpleNamespace(y=np.arange(0, 900, 30.0), x=np.arange(0, 750, 25.0)),)
-    fine = SimpleNamespace(y=np.arange(900.0), x=np.arange(750.0))
-    area = SimpleNamespace(coarse_grid=axes[0], fine_grid=fine)
-    for patch in (16, 200):
-        config = SimpleNamespace(
-            train=SimpleNamespace(validation_size=None), data=SimpleNamespace(patch=patch)
-        )
-        contrast_cases(SimpleNamespace(config=config), SimpleNamespace(areas=[area]), 4)
-    assert asked == [8 * 30, 14 * 30]
-
-
 def test_the_contrast_that_fits_becomes_the_runs_default(make_run, tmp_path, capsys):
     run = make_run("2020-07-01T02")
     words = [str(run), "--contrasts", "9", "1.5", "--members", "4", "--tolerance", "0"]
@@ -190,21 +156,6 @@ def test_a_contrast_beyond_the_scale_is_one_line(make_run, capsys):
     said = capsys.readouterr()
     assert "contrast=90.0: input should be less than or equal to 20" in said.err
     assert not said.out  # before anything was drawn
-
-
-def test_of_contrasts_that_score_alike_the_best_spread_fits():
-    def contrast(power, crps_mm, spread_skill):
-        return ContrastTrial(power, {PLAIN: crps_mm, "spread_skill": spread_skill})
-
-    trials = [contrast(1, 1.005, 0.6), contrast(9, 1.0, 0.8), contrast(17, 1.02, 1.0)]
-    assert fitting(trials, 0.01).contrast == 9
-    assert fitting(trials, 0.02).contrast == 17
-    # 2.1 is further from 1 than half is.
-    assert fitting([contrast(1, 1.0, 0.5), contrast(9, 1.0, 2.1)], 0.0).contrast == 1
-    # It did not rain: no reason for any contrast.
-    assert fitting([ContrastTrial(c, {PLAIN: 0.0}) for c in (17, 1, 9)], 0.01).contrast == 1
-    unknown = [ContrastTrial(1, {PLAIN: 1.0}), ContrastTrial(9, {PLAIN: 0.9})]
-    assert fitting(unknown, 0.2).contrast == 9
 
 
 def test_a_calibration_is_kept_with_the_run_and_sampling_uses_it(make_run, tmp_path, capsys):

@@ -2,15 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jaxrain.verification import metrics
 from jaxrain.verification.points import DRY_MM, THRESHOLDS_MM, Sums
-
-if TYPE_CHECKING:
-    from jaxrain.verification.scoring import Field
 
 KINDS = {
     "area": "area or window",
@@ -29,6 +25,25 @@ OF_A_PART = ("spread_skill", "p99.9_ratio", "spectrum_max_db", "effective_resolu
 # Times are told apart by the finest of these that leaves a table that can be read.
 _TIME_UNITS = ("m", "D", "M")
 _MOST_TIMES = 120
+
+
+@dataclass(frozen=True)
+class Field:
+    """One hour of one case.
+
+    Attributes:
+      case: its number in the forecast.
+      hour: its number in the case.
+      time: end of the hour, UTC.
+      rain_mm: mean of the truth [mm].
+      gain_mm: CRPS of the reference minus the model's, mean over the points [mm].
+    """
+
+    case: int
+    hour: int
+    time: np.datetime64
+    rain_mm: float
+    gain_mm: float
 
 
 @dataclass(frozen=True)
@@ -59,7 +74,7 @@ class Part:
 
 
 def breakdown(
-    fields: "Sequence[Field]",
+    fields: Sequence[Field],
     cases: Sequence[str],
     sums: dict[str, Sums],
     wavelengths_km: np.ndarray,
@@ -91,7 +106,7 @@ def parts_of(parts: Sequence[Part], kind: str) -> list[Part]:
 
 
 def _labels(
-    fields: "Sequence[Field]", cases: Sequence[str], sums: dict[str, Sums]
+    fields: Sequence[Field], cases: Sequence[str], sums: dict[str, Sums]
 ) -> Iterator[tuple[str, np.ndarray]]:
     times = np.array([field.time for field in fields])
     yield "area", np.array([cases[field.case] for field in fields])
@@ -118,7 +133,7 @@ def _part(
     kind: str,
     name: str,
     chosen: np.ndarray,
-    fields: "Sequence[Field]",
+    fields: Sequence[Field],
     sums: dict[str, Sums],
     wavelengths_km: np.ndarray,
 ) -> Part:

@@ -28,9 +28,10 @@ from jaxrain.pages.palette import (
     probability_scale,
 )
 from jaxrain.verification.baselines import Baseline
+from jaxrain.verification.breakdown import Field
 from jaxrain.verification.forecast import Case, Forecast
 from jaxrain.verification.points import THRESHOLDS_MM
-from jaxrain.verification.scoring import MODEL, Field, read_systems
+from jaxrain.verification.scoring import MODEL, read_systems
 from jaxrain.verification.truth import Truth
 
 MOST_SIDE = 256

@@ -7,11 +7,11 @@ from matplotlib.image import imread
 from jaxrain.pages.palette import RAIN_EDGES_MM
 from jaxrain.verification import browser
 from jaxrain.verification.baselines import baselines
+from jaxrain.verification.breakdown import Field
 from jaxrain.verification.browser import limits, make_reel
 from jaxrain.verification.forecast import open_forecast
 from jaxrain.verification.forecast_test import example, stored_rain
 from jaxrain.verification.points import THRESHOLDS_MM
-from jaxrain.verification.scoring import Field
 from jaxrain.verification.scoring import verify as score
 from jaxrain.verification.truth import store_of, truth_from_store
 

@@ -12,7 +12,7 @@ from jaxrain.grids.grid import Grid
 from jaxrain.pages.field_map import draw_field, map_inches
 from jaxrain.pages.palette import RAIN_EDGES_MM, probability_scale, rain_scale
 from jaxrain.pages.pictures import new_figure
-from jaxrain.verification.scoring import Field
+from jaxrain.verification.breakdown import Field
 
 # Share of points with 5 mm from which on an hour is one of heavy rain.
 _MUCH = 0.02

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from jaxrain.grids.grid import Grid
+from jaxrain.verification.breakdown import Field
 from jaxrain.verification.maps import map_figure, scene, telling_fields
-from jaxrain.verification.scoring import Field
 
 
 def field(hour, rain_mm, gain_mm):

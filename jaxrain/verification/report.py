@@ -12,6 +12,7 @@ from jaxrain.errors import InputError
 from jaxrain.pages.pictures import png
 from jaxrain.verification import figures, page
 from jaxrain.verification.baselines import Baseline
+from jaxrain.verification.breakdown import Field
 from jaxrain.verification.browser import make_reel
 from jaxrain.verification.forecast import Forecast
 from jaxrain.verification.fractions import WINDOWS_KM
@@ -26,7 +27,7 @@ from jaxrain.verification.metrics import (
 from jaxrain.verification.part_figures import bias_figure, diurnal_figure
 from jaxrain.verification.points import THRESHOLDS_MM
 from jaxrain.verification.probability_figures import probability_figure
-from jaxrain.verification.scoring import MODEL, Field, Verification, read_systems
+from jaxrain.verification.scoring import MODEL, Verification, read_systems
 from jaxrain.verification.truth import Truth
 from jaxrain.whole import whole_file
 

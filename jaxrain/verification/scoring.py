@@ -10,7 +10,7 @@ from jaxrain.pairs import quantiles
 from jaxrain.verification import intervals, metrics, spectra
 from jaxrain.verification.baselines import Baseline, reference
 from jaxrain.verification.bias_maps import BiasMap, cases_to_map
-from jaxrain.verification.breakdown import Part, breakdown
+from jaxrain.verification.breakdown import Field, Part, breakdown
 from jaxrain.verification.conservation import CoarseRain
 from jaxrain.verification.forecast import Case, Forecast
 from jaxrain.verification.points import Sums
@@ -23,25 +23,6 @@ SEED = 0
 
 Interval = dict[str, float | None]
 """`value`, `low` and `high` (95 %); None where not known."""
-
-
-@dataclass(frozen=True)
-class Field:
-    """One hour of one case.
-
-    Attributes:
-      case: its number in the forecast.
-      hour: its number in the case.
-      time: end of the hour, UTC.
-      rain_mm: mean of the truth [mm].
-      gain_mm: CRPS of the reference minus the model's, mean over the points [mm].
-    """
-
-    case: int
-    hour: int
-    time: np.datetime64
-    rain_mm: float
-    gain_mm: float
 
 
 @dataclass(frozen=True, eq=False)

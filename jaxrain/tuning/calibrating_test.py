@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from jaxrain.calibrating import _fit, _rain, scores
 from jaxrain.ensembles.calibration import Drawn
 from jaxrain.ensembles.calibration_test import SCALING
+from jaxrain.tuning.calibrating import _fit, _rain, scores
 from jaxrain.validation import Case
 
 SHAPE = (96, 96)

@@ -7,6 +7,8 @@ scored as `verify` does.
 import dataclasses
 import math
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,8 +18,9 @@ from jaxrain.ensembles.settings import SampleConfig
 from jaxrain.errors import InputError
 from jaxrain.grids.cells import points_across
 from jaxrain.pairs.cases import Case, piece
-from jaxrain.pairs.store import Store
-from jaxrain.validation import blind_windows, window_tiling
+from jaxrain.pairs.store import Store, save_json
+from jaxrain.tuning.windows import blind_windows
+from jaxrain.validation import window_tiling
 from jaxrain.verification import metrics, spectra
 from jaxrain.verification.points import Sums
 
@@ -118,6 +121,15 @@ def try_contrast(
     return ContrastTrial(config.contrast, told)
 
 
+def extent(cases: Sequence[Case]) -> dict[str, int]:
+    """What scores of these cases rest on: `windows`, distinct `hours` and `points`."""
+    return {
+        "windows": len(cases),
+        "hours": len({hour for case in cases for hour in case.hours}),
+        "points": sum(math.prod(case.fine_grid.shape) for case in cases),
+    }
+
+
 def fitting(trials: Sequence[ContrastTrial], tolerance: float) -> ContrastTrial:
     """Of those whose plain CRPS is at most `tolerance` (a share) above the best, the one whose
     spread / skill is nearest to 1, by its logarithm; where that is not known, the best CRPS. Of
@@ -131,3 +143,19 @@ def fitting(trials: Sequence[ContrastTrial], tolerance: float) -> ContrastTrial:
         return abs(math.log(trial.scores["spread_skill"])), trial.contrast
 
     return min(good, key=distance)
+
+
+def save_trials(
+    folder: Path,
+    trials: Sequence[ContrastTrial],
+    best: ContrastTrial,
+    config: SampleConfig,
+    found_on: dict[str, Any],
+) -> None:
+    """Writes `contrast.json` into a folder: the trials, how they were drawn, and on what."""
+    told = {
+        "trials": [dataclasses.asdict(trial) for trial in trials],
+        "recommended": best.contrast,
+        "sample": dataclasses.asdict(config) | {"contrast": None},
+    }
+    save_json(folder / "contrast.json", told | found_on)

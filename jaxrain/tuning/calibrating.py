@@ -18,7 +18,8 @@ from jaxrain.ensembles.calibration import Calibration, Drawn, rain_of, settings_
 from jaxrain.pairs.quantiles import quantile, rain_counts
 from jaxrain.pairs.scaling import Scaling
 from jaxrain.pairs.store import Store
-from jaxrain.validation import Case, blind_windows, draw, make_case, score, spread_skill
+from jaxrain.tuning.windows import blind_windows
+from jaxrain.validation import Case, draw, make_case, score, spread_skill
 from jaxrain.verification.mapping import fit_map
 from jaxrain.verification.points import DRY_MM
 
