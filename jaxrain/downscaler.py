@@ -85,7 +85,8 @@ class Downscaler:
         Args:
           dataset: canonical predictors, as `jaxrain.weather.era5.read_coarse` returns them: dims
             (time, level, latitude, longitude), those variables and levels that the run was
-            trained with, and at least the area of its fine grid.
+            trained with, and at least the area of its fine grid. `units` are heeded where a
+            variable has them.
           members: M; of a regression there is one, whatever is asked.
           seed: the same seed, hour and member give the same field, whatever else is drawn.
           steps: denoising steps; None takes the run's.

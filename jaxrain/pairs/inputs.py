@@ -17,7 +17,12 @@ from jaxrain.pairs.steering import drift_of
 from jaxrain.pairs.store import Area
 from jaxrain.weather.era5 import read_coarse
 from jaxrain.weather.guard import guarded
-from jaxrain.weather.variables import channel_names, on_levels
+from jaxrain.weather.variables import (
+    VARIABLES,
+    channel_names,
+    on_levels,
+    to_canonical,
+)
 
 # Of a cell: a grid that is this much coarser or finer is another product's.
 _SAME_SPACING = 0.02
@@ -115,10 +120,13 @@ def input_cases(dataset: xr.Dataset, areas: Sequence[Area], config: DataConfig) 
 
 
 def predictors(dataset: xr.Dataset, config: DataConfig) -> np.ndarray:
-    """The channels of a canonical Dataset in the network's order, float32 [T, C, h, w].
+    """The channels of a Dataset in the network's order, canonical units, float32 [T, C, h, w].
+
+    Variables whose `units` say so come to canonical units; those that say nothing are in them.
 
     Raises:
-      InputError: a variable or level lacks; names those that there are.
+      InputError: a variable or level lacks; names those that there are. Or its units are none that
+        it comes in.
     """
     lacking = [name for name in config.variables if name not in dataset]
     if lacking:
@@ -142,7 +150,8 @@ def predictors(dataset: xr.Dataset, config: DataConfig) -> np.ndarray:
             array = array.sel(level=list(config.levels)).transpose("time", "level", y, x)
         else:
             array = array.transpose("time", y, x).expand_dims("level", axis=1)
-        fields.append(array.values.astype(np.float32))
+        units = str(dataset[name].attrs.get("units") or VARIABLES[name].units)
+        fields.append(to_canonical(name, array.values, units, "the input"))
     return np.concatenate(fields, axis=1)
 
 

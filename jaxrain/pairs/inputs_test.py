@@ -78,6 +78,19 @@ def test_what_does_not_fit_is_named(filled):
         input_cases(dataset.rename(latitude="lat"), areas, config)
 
 
+def test_units_are_heeded_where_they_are_told(filled):
+    config = filled.config()
+    dataset = read_inputs([coarse_file(filled)], config)
+    expected = predictors(dataset, config)
+    metres = dataset.assign(tp=(dataset["tp"].astype("f8") / 1000).assign_attrs(units="m"))
+    np.testing.assert_allclose(predictors(metres, config), expected, rtol=1e-6)
+    untold = dataset.assign(tp=dataset["tp"].drop_attrs())
+    np.testing.assert_array_equal(predictors(untold, config), expected)
+    inches = dataset.assign(tp=dataset["tp"].assign_attrs(units="inch"))
+    with pytest.raises(InputError, match=r"the input: tp has units 'inch', expected mm or one of"):
+        predictors(inches, config)
+
+
 def test_hours_that_lack_a_variable_everywhere_are_no_input(filled, tmp_path):
     with xr.open_dataset(coarse_file(filled)) as dataset:
         dataset[["tp"]].isel(time=slice(0, 3)).to_netcdf(tmp_path / "tp.nc")
