@@ -75,6 +75,7 @@ class Downscaler:
         dataset: xr.Dataset,
         *,
         members: int = 16,
+        first_member: int = 0,
         seed: int = 0,
         steps: int | None = None,
         sampler: str | None = None,
@@ -88,6 +89,8 @@ class Downscaler:
             trained with, and at least the area of its fine grid. `units` are heeded where a
             variable has them.
           members: M; of a regression there is one, whatever is asked.
+          first_member: number of the first; members 8 to 15 are the same whether 0 to 7 are drawn
+            with them or not.
           seed: the same seed, hour and member give the same field, whatever else is drawn.
           steps: denoising steps; None takes the run's.
           sampler: ddpm, ddim, dpmpp_2m or heun; None takes the run's.
@@ -101,17 +104,19 @@ class Downscaler:
         Raises:
           InputError: predictors or settings that the run can't work with.
         """
-        members = 1 if self.deterministic else members
-        changes = {"members": members, "seed": seed, "steps": steps, "sampler": sampler}
+        if self.deterministic:
+            members, first_member = 1, 0
+        which = {"members": members, "first_member": first_member, "seed": seed}
+        changes = {**which, "steps": steps, "sampler": sampler}
         config = replaced(self.config.sample, **{k: v for k, v in changes.items() if v is not None})
         case = self._one_case(dataset, area)
         for line in (*beyond_training(case, self.manifest), self.caveat(config)):
             if line is not None:
                 warnings.warn(line, stacklevel=2)
         rain = np.empty((len(case.hours), members, *case.fine_grid.shape), np.float32)
-        items = [Item(hour, member) for hour in range(len(rain)) for member in range(members)]
+        items = [Item(hour, member) for hour in range(len(rain)) for member in config.numbers]
         for item, field in self.prepare(case, config)(items):
-            rain[item] = field
+            rain[item.hour, item.member - first_member] = field
         expect = self.prepare_regression(case, config)
         hours = [Item(hour, 0) for hour in range(len(rain))]
         expected = [field for _, field in expect(hours)] if expect else None
@@ -120,8 +125,8 @@ class Downscaler:
         told = [summarize(products, [field.view for field in of_hour]) for of_hour in summed]
         result = case_dataset(
             case,
-            members,
-            lambda hour, member: rain[hour, member],
+            config.numbers,
+            lambda hour, member: rain[hour, member - first_member],
             products,
             lambda layer, hour: told[hour][layer],
             expected.__getitem__ if expected else None,
@@ -203,7 +208,8 @@ class Downscaler:
         """
         mesh = sampling_mesh(len(case.hours) * config.members)
         # Powers of contrasts come with the fields, and what follows the chain is not compiled in.
-        key = dataclasses.replace(config, members=1, seed=0, contrast=1.0, consistency="off"), mesh
+        plain = dataclasses.replace(config, contrast=1.0, consistency="off")
+        key = dataclasses.replace(plain, members=1, first_member=0, seed=0), mesh
         if key not in self._programs:
             self._programs[key] = self.program(config, mesh)
         canvas = canvas_of(case, self.config.data, config)
@@ -219,7 +225,12 @@ class Downscaler:
         if regression is None:
             return None
         one = dataclasses.replace(
-            config, members=1, noise_correlation=0.0, first_guess=None, contrast=1.0
+            config,
+            members=1,
+            first_member=0,
+            noise_correlation=0.0,
+            first_guess=None,
+            contrast=1.0,
         )
         mesh = sampling_mesh(len(case.hours))
         key = dataclasses.replace(one, seed=0), mesh, "regression"
@@ -253,6 +264,7 @@ class Downscaler:
             **({} if config.consistency == "off" else {"jaxrain_consistency": config.consistency}),
             **({"jaxrain_most_mm": self.most_mm} if config.multiplies else {}),
             "jaxrain_seed": str(config.seed),  # beyond int32, which is all that CF knows
+            "jaxrain_members": f"{config.numbers[0]} to {config.numbers[-1]}",
         }
         if self.deterministic:
             title = "hourly precipitation, downscaled by a regression network"
@@ -309,7 +321,7 @@ def load(run: str | Path, overrides: Sequence[str] = ()) -> Downscaler:
         config.model, config.data, len(manifest["channels"]), config.train.precision
     )
     if config.diffusion.objective == "regression":
-        one = dataclasses.replace(config.sample, members=1, contrast=1.0)
+        one = dataclasses.replace(config.sample, members=1, first_member=0, contrast=1.0)
         config = dataclasses.replace(config, sample=one)
     weights, step = load_parameters(run, jax.eval_shape(init, 0))
     beside = Beside(load_regression(config, run, manifest), load_first_guess(config, manifest))

@@ -15,7 +15,7 @@ from jaxrain.pairs.cases import Case, hash_cases, hash_drifts
 from jaxrain.pairs.recipe import DataConfig
 
 # What may differ between two commands that draw the same members.
-_FREE = ("members", "batch", "products", "thresholds_mm", "first_guess")
+_FREE = ("members", "first_member", "batch", "products", "thresholds_mm", "first_guess")
 
 
 def fingerprint(

@@ -1,8 +1,8 @@
 """`python -m jaxrain.pool A.nc B.nc --output OUT.nc`: members of several ensembles in one.
 
 Of networks that were trained apart, for what one of them is sure of by accident another is not
-(Lakshminarayanan et al. 2017, arXiv:1612.01474); or of one network with other seeds, drawn on
-machines that know nothing of each other.
+(Lakshminarayanan et al. 2017, arXiv:1612.01474); or of one network, other members or other seeds,
+drawn on machines that know nothing of each other.
 """
 
 import argparse
@@ -26,14 +26,29 @@ if TYPE_CHECKING:
     from jaxrain.ensembles.products import Products
     from jaxrain.verification.forecast import Case, Forecast
 
-# Global attributes that say where members come from: of the first two each file's is told, of the
+# Global attributes that say where members come from: of the first three each file's is told, of the
 # others where files differ. What else they don't agree on is left out.
-_DRAWN_BY = ("jaxrain_checkpoint", "jaxrain_seed")
+_DRAWN_BY = ("jaxrain_checkpoint", "jaxrain_seed", "jaxrain_members")
 _TOLD = (
     *("run", "checkpoint_step", "objective", "sampler", "steps"),
     *("contrast", "epsilon_scale"),  # none stands for 1
     "most_mm",
 )
+
+
+class Drawn(NamedTuple):
+    """What members were drawn by, as files tell it: `members` are their numbers, `8 to 15`."""
+
+    checkpoint: str
+    seed: str
+    members: str
+
+    def same_noise(self, other: "Drawn") -> bool:
+        """Whether any members of both began from the same noise."""
+        (first, last), (theirs, their_last) = (
+            map(int, each.members.split(" to ")) for each in (self, other)
+        )
+        return self.seed == other.seed and first <= their_last and theirs <= last
 
 
 class Source(NamedTuple):
@@ -48,8 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="jaxrain pool",
         description="Makes one ensemble of the members of several, of the same hours and points: "
-        "of networks that were trained apart, or of one, with other seeds. Members alternate; what "
-        "the first file has of mean, maximum, quantiles and chances is made anew.",
+        "of networks that were trained apart, or other members or seeds of one. Members alternate; "
+        "what the first file has of mean, maximum, quantiles and chances is made anew.",
     )
     parser.add_argument(
         "ensembles", nargs="+", metavar="FILE.nc", help="what `jaxrain sample` wrote; two or more"
@@ -269,25 +284,34 @@ def _check_same(first: "Forecast", other: "Forecast") -> None:
             )
 
 
-def _drawn_by(forecast: "Forecast") -> list[tuple[str, ...]]:
-    """Weights and seeds of the members: of a pool there are several, and as many of both."""
-    told = (str(forecast.attributes.get(name, "")).split(", ") for name in _DRAWN_BY)
-    return [each for each in zip(*told, strict=False) if all(each)]
+def _drawn_by(forecast: "Forecast") -> list[Drawn]:
+    """Weights, seed and numbers of the members: of a pool there are several of each."""
+    attributes = {name: str(forecast.attributes.get(name, "")) for name in _DRAWN_BY}
+    if not attributes["jaxrain_members"]:  # of a file that does not say, all may be its own
+        many = len(attributes["jaxrain_seed"].split(", "))
+        attributes["jaxrain_members"] = ", ".join([f"0 to {2**31 - 1}"] * many)
+    told = (text.split(", ") for text in attributes.values())
+    return [Drawn(*each) for each in zip(*told, strict=False) if all(each)]
 
 
 def _check_seeds(forecasts: "Sequence[Forecast]") -> None:
-    """Refuses members of the same weights and seed, and warns of noise that networks share."""
-    seen: dict[tuple[str, ...], Forecast] = {}
+    """Refuses members that are the same, and warns of noise that networks share."""
+    seen: list[tuple[Drawn, Forecast]] = []
+    shared = False
     for forecast in forecasts:
         for drawn in _drawn_by(forecast):
-            if drawn in seen:
-                raise InputError(
-                    f"{forecast.path} holds members of {seen[drawn].path} (jaxrain_checkpoint and "
-                    "jaxrain_seed are the same): sample it with another --seed"
-                )
-            seen[drawn] = forecast
-    seeds = [seed for _, seed in seen]
-    if len({*seeds}) < len(seeds):
+            for before, where in seen:
+                if not drawn.same_noise(before):
+                    continue
+                if drawn.checkpoint == before.checkpoint:
+                    raise InputError(
+                        f"{forecast.path} holds members of {where.path} (jaxrain_checkpoint, "
+                        "jaxrain_seed and some of jaxrain_members are the same): sample it with "
+                        "another --first-member, or another --seed"
+                    )
+                shared = True
+            seen.append((drawn, forecast))
+    if shared:
         print(
             "warning: members of different networks were drawn from the same noise (jaxrain_seed "
             "is the same), which makes them more alike: sample each with another --seed",

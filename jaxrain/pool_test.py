@@ -178,6 +178,32 @@ def test_of_members_drawn_on_two_machines_the_store_that_is_here_is_kept(two, tm
     assert "jaxrain_store" not in read(output).attrs
 
 
+def test_members_of_one_seed_that_are_others_are_pooled(tmp_path, capsys):
+    example(tmp_path)
+
+    def drawn(name, members, weights="one"):
+        told = {"jaxrain_checkpoint": weights, "jaxrain_seed": "0", "jaxrain_members": members}
+        return str(ensemble(tmp_path / name, 2, len(name), **told))
+
+    first, then, beyond = (
+        drawn("a.nc", "0 to 1"),
+        drawn("bb.nc", "2 to 3"),
+        drawn("ccc.nc", "1 to 2"),
+    )
+    output = str(tmp_path / "all.nc")
+    assert pool.main([first, then, "--output", output]) == 0
+    assert "warning" not in capsys.readouterr().err
+    assert read(output).attrs["jaxrain_members"] == "0 to 1, 2 to 3"
+    for pooled in (first, output):
+        error = failing(capsys, pooled, beyond, "--output", tmp_path / "more.nc")
+        assert "another --first-member, or another --seed" in error
+    others = drawn("dddd.nc", "1 to 2", "two"), drawn("eeeee.nc", "4 to 5", "two")
+    assert pool.main([output, others[1], "--output", str(tmp_path / "two.nc")]) == 0
+    assert "warning" not in capsys.readouterr().err
+    assert pool.main([output, others[0], "--output", str(tmp_path / "three.nc")]) == 0
+    assert "from the same noise" in capsys.readouterr().err
+
+
 def test_shared_noise_is_warned_of(tmp_path, capsys):
     example(tmp_path)
     files = [ensemble(tmp_path / f"{s}.nc", 1, s, jaxrain_seed="0") for s in (1, 2)]

@@ -25,7 +25,7 @@ _TELL_EVERY = 15.0  # seconds between lines where no terminal shows a bar
 _EXPECTED = "regression"  # of parts: what the run's regression expects of an hour
 
 SETTINGS = (
-    *("members", "sampler", "steps", "seed", "eta", "batch", "tile", "overlap"),
+    *("members", "first_member", "sampler", "steps", "seed", "eta", "batch", "tile", "overlap"),
     *("calibrate", "contrast", "consistency", "turn", "first_guess", "sigma_max"),
     "epsilon_scale",
 )
@@ -57,6 +57,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="only these: START/END or one time, UTC, as in 2022-10-18T16/2022-10-18T20",
     )
     parser.add_argument("--members", metavar="M", help="members of every hour")
+    parser.add_argument(
+        "--first-member",
+        metavar="K",
+        help="number of the first of them (0): each is as in a larger ensemble of the same seed",
+    )
     parser.add_argument("--sampler", metavar="NAME", help="ddpm, ddim, dpmpp_2m, heun")
     parser.add_argument("--steps", metavar="N", help="denoising steps of every member")
     parser.add_argument("--seed", metavar="K", help="the same seed draws the same members")
@@ -161,6 +166,11 @@ def _check_heeded(arguments: argparse.Namespace, downscaler: "Downscaler") -> No
             f"--members {arguments.members}: {arguments.run} is a regression, which gives one "
             "field an hour; leave --members out"
         )
+    if downscaler.deterministic and arguments.first_member not in (None, "0"):
+        raise InputError(
+            f"--first-member {arguments.first_member}: {arguments.run} is a regression, whose one "
+            "field an hour is number 0; leave it out"
+        )
     if downscaler.deterministic and arguments.contrast and float(arguments.contrast) != 1:
         raise InputError(
             f"--contrast {arguments.contrast}: {arguments.run} is a regression, which has no "
@@ -224,7 +234,7 @@ def write_ensemble(
         Part(number, hour, member)
         for number, case in enumerate(cases)
         for hour in range(len(case.hours))
-        for member in range(config.members)
+        for member in config.numbers
     ]
     missing = missing_parts(folder, parts)
     with _progress(len(parts), len(parts) - len(missing)) as advance:
@@ -246,9 +256,9 @@ def write_ensemble(
             save_part(folder, Part(number, item.hour, _EXPECTED), rain)
 
     products = parse_products(config.products, config.thresholds_mm)
-    told = products.part_name(config.members)
+    told = products.part_name(config.numbers)
     for part in of_hours(told) if products.layers else []:
-        members = [part._replace(member=member) for member in range(config.members)]
+        members = [part._replace(member=member) for member in config.numbers]
         save_part(
             folder, part, summarize(products, [partial(load_part, folder, m) for m in members])
         )
@@ -265,7 +275,7 @@ def write_ensemble(
     contents = {
         case.name: case_dataset(
             case,
-            config.members,
+            config.numbers,
             partial(read, number),
             products,
             partial(read_product, number),

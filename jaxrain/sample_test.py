@@ -115,6 +115,9 @@ def test_the_file_is_what_it_says(run, whole):
     assert dataset.attrs["jaxrain_split"] == "test"
     assert dataset.attrs["area"] == "area0"
     assert "sampler: ddpm" in dataset.attrs["jaxrain_config"]
+    tiles = [dataset.attrs[f"jaxrain_{name}"] for name in ("tile", "overlap")]
+    assert (*tiles, *dataset.attrs["origin"]) == (16, 4, 0, 0)
+    assert dataset.attrs["jaxrain_members"] == "0 to 2"
     np.testing.assert_allclose(dataset["precipitation_mean"], rain.mean("member"), rtol=1e-5)
     np.testing.assert_array_equal(dataset["precipitation_maximum"], rain.max("member"))
     middle = dataset["precipitation_quantile"].sel(quantile=0.5)
@@ -156,15 +159,19 @@ def test_a_cf_checker_finds_no_fault(whole):
     assert checked.returncode == 0, checked.stderr
 
 
-def test_a_member_and_hour_can_be_made_again_alone(run, whole, tmp_path):
+@pytest.mark.parametrize("member", [0, 2])
+def test_a_member_and_hour_can_be_made_again_alone(run, whole, tmp_path, member):
     output = tmp_path / "one.nc"
     words = ["--hours", "2020-07-01T07", "--members", "1", "--batch", "1", "--products", "mean,q25"]
+    words += ["--first-member", str(member)]
     assert sample.main([str(run), "--output", str(output), *words]) == 0
     with xr.open_dataset(output) as one, xr.open_dataset(whole) as every:
         told = set(one.data_vars) - {"precipitation", "coarse_precipitation"}
         assert told == {"precipitation_mean", "precipitation_quantile"}
-        expected = every["precipitation"].isel(member=[0], time=[1])
+        expected = every["precipitation"].isel(member=[member], time=[1])
         np.testing.assert_allclose(one["precipitation"], expected, atol=1e-3)
+        np.testing.assert_array_equal(one["member"], expected["member"])
+        assert one.attrs["jaxrain_members"] == f"{member} to {member}"
 
 
 @pytest.mark.filterwarnings("ignore:tp.*outside what training saw")
@@ -225,6 +232,9 @@ def test_python_draws_what_the_command_draws(run, whole):
             assert result[name].attrs == written[name].attrs
             np.testing.assert_allclose(result[name], written[name], atol=1e-5)
         assert result.attrs["jaxrain_checkpoint"] == written.attrs["jaxrain_checkpoint"]
+    last = jaxrain.load(run).sample(coarse_input(run), members=1, first_member=2)
+    assert last["member"].item() == 2
+    np.testing.assert_allclose(last["precipitation"][0], result["precipitation"][2], atol=1e-3)
     other = jaxrain.load(run).sample(coarse_input(run), members=1, seed=1, steps=3, sampler="ddim")
     assert np.abs(other["precipitation"][0] - result["precipitation"][0]).max() > 1e-3
 

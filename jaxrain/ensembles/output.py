@@ -1,6 +1,6 @@
 """Ensembles as xarray Datasets that say what made them; `weather.cf` adds what CF asks for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import dask.array as da
@@ -18,7 +18,7 @@ from jaxrain.weather.variables import cf_attributes
 
 def case_dataset(
     case: Case,
-    members: int,
+    members: Sequence[int],
     load: Callable[[int, int], NDArray[np.float32]],
     products: Products | None = None,
     load_product: Callable[[int, int], NDArray[np.float32]] | None = None,
@@ -28,8 +28,8 @@ def case_dataset(
 
     Args:
       case: where and when.
-      members: M.
-      load: (hour, member) -> rain, mm [H, W].
+      members: their numbers, [M].
+      load: (hour, number of the member) -> rain, mm [H, W].
       products: that stand beside the members; None for none.
       load_product: (layer, hour) -> field [H, W], layers in `products.summarize`'s order.
       load_expected: hour -> what a regression network expects, mm [H, W]; None where there is none.
@@ -44,13 +44,13 @@ def case_dataset(
     dims = ("y", "x") if grid.projected else ("latitude", "longitude")
     coordinates: dict[str, Any] = {
         "time": case.hours.astype("datetime64[ns]"),
-        "member": np.arange(members, dtype=np.int32),
+        "member": np.asarray(members, dtype=np.int32),
         dims[0]: grid.y,
         dims[1]: grid.x,
     }
     if grid.projected and grid.latitude is not None and grid.longitude is not None:
         coordinates |= {"latitude": (dims, grid.latitude), "longitude": (dims, grid.longitude)}
-    rain = by_field((hours, members, *grid.shape), load)
+    rain = by_field((hours, len(members), *grid.shape), lambda h, m: load(h, members[m]))
     variables: dict[str, Any] = {"precipitation": (("time", "member", *dims), rain)}
     if RAIN_CHANNEL in case.channels:
         coarse = by_field((hours, *grid.shape), _interpolation(case))

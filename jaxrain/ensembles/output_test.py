@@ -26,7 +26,8 @@ def number(hour, member):
 
 
 def test_fields_are_where_their_hour_and_member_are():
-    dataset = case_dataset(case(), 3, number)
+    dataset = case_dataset(case(), range(3), number)
+    np.testing.assert_array_equal(dataset["member"], [0, 1, 2])
     assert dataset["precipitation"].dims == ("time", "member", "latitude", "longitude")
     np.testing.assert_array_equal(dataset["precipitation"][:, :, 0, 0], [[0, 1, 2], [10, 11, 12]])
     assert list(dataset.attrs["origin"]) == [4, 7]
@@ -40,7 +41,7 @@ def test_a_field_is_read_when_it_is_asked_for_and_not_before():
         read.append((hour, member))
         return number(hour, member)
 
-    dataset = case_dataset(case(), 50, load)
+    dataset = case_dataset(case(), range(50), load)
     assert read == []
     dataset["precipitation"][1, 7].load()
     assert read == [(1, 7)]
@@ -50,14 +51,14 @@ def test_coarse_rain_is_interpolated_exactly_where_it_is_a_plane():
     fine = case().fine_grid
     plane = 2 * fine.y[:, None] + 3 * fine.x
     expected = np.stack([plane, 2 * plane])
-    dataset = case_dataset(case(), 1, number)
+    dataset = case_dataset(case(), range(1), number)
     np.testing.assert_allclose(dataset["coarse_precipitation"], expected, atol=1e-5)
 
 
 def test_missing_coarse_rain_spreads_only_as_far_as_it_weighs():
     this = case()
     this.coarse[0, 1, 0, 0] = np.nan  # at y = x = -1, weighs up to 4
-    rain = case_dataset(this, 1, number)["coarse_precipitation"].values
+    rain = case_dataset(this, range(1), number)["coarse_precipitation"].values
     assert np.isnan(rain[0, :4, :4]).all()
     assert np.isfinite(rain[0, 4:]).all()
     assert np.isfinite(rain[0, :, 4:]).all()
@@ -65,14 +66,14 @@ def test_missing_coarse_rain_spreads_only_as_far_as_it_weighs():
 
 
 def test_a_projected_case_has_its_axes_in_km_and_its_latitudes():
-    dataset = case_dataset(case(projected=True), 1, number)
+    dataset = case_dataset(case(projected=True), range(1), number)
     assert dataset["precipitation"].dims == ("time", "member", "y", "x")
     assert dataset["latitude"].dims == ("y", "x")
     assert float(dataset["longitude"][0, 11]) == pytest.approx(10.11)
 
 
 def test_without_coarse_rain_there_is_none():
-    assert "coarse_precipitation" not in case_dataset(case(channels=("t500",)), 1, number)
+    assert "coarse_precipitation" not in case_dataset(case(channels=("t500",)), range(1), number)
 
 
 def test_products_stand_beside_the_members_with_their_levels_and_thresholds():
@@ -83,7 +84,7 @@ def test_products_stand_beside_the_members_with_their_levels_and_thresholds():
         read.append((layer, hour))
         return number(hour, layer)
 
-    dataset = case_dataset(case(), 3, number, products, load)
+    dataset = case_dataset(case(), range(3), number, products, load)
     assert read == []
     assert float(dataset["precipitation_mean"][1, 0, 0]) == 10
     assert float(dataset["precipitation_maximum"][1, 0, 0]) == 11

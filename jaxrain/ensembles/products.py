@@ -41,8 +41,8 @@ class Products(NamedTuple):
         """Fields of an hour."""
         return self.mean + self.maximum + len(self.quantiles) + len(self.thresholds_mm)
 
-    def part_name(self, members: int) -> str:
-        """What files of just these products of so many members are called."""
+    def part_name(self, members: range) -> str:
+        """What files of just these products of these members are called."""
         asked = repr((*self, members)).encode()
         return f"products_{hashlib.sha256(asked).hexdigest()[:12]}"
 

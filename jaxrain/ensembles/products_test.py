@@ -98,9 +98,10 @@ def test_thresholds_are_positive_and_increase(thresholds):
 def test_parts_of_other_products_have_other_names():
     products = parse_products(NAMES, THRESHOLDS)
     names = {
-        products.part_name(7),
-        products.part_name(8),
-        products._replace(mean=False).part_name(7),
-        products._replace(thresholds_mm=(0.1,)).part_name(7),
+        products.part_name(range(7)),
+        products.part_name(range(8)),
+        products.part_name(range(1, 8)),
+        products._replace(mean=False).part_name(range(7)),
+        products._replace(thresholds_mm=(0.1,)).part_name(range(7)),
     }
-    assert len(names) == 4
+    assert len(names) == 5

@@ -22,6 +22,7 @@ class SampleConfig:
       eta: share of fresh noise in a step of ddim (of the ancestral) or heun (of the most churn), 0
         (deterministic) to 1.
       members: members of every hour.
+      first_member: number of the first of them; those before it are drawn elsewhere.
       tile: edge of a tile [pixels]; None takes the training patch's.
       overlap: pixels shared by neighbouring tiles, less than the tile; None takes a quarter of it.
       batch: tiles that the network sees in one call. It bounds memory and changes no value
@@ -60,6 +61,7 @@ class SampleConfig:
     steps: int = Field(default=50, ge=1)
     eta: float = Field(default=0.0, ge=0, le=1)
     members: int = Field(default=16, ge=1)
+    first_member: int = Field(default=0, ge=0, lt=2**31)
     tile: int | None = Field(default=None, ge=8)
     overlap: int | None = Field(default=None, ge=0)
     batch: int = Field(default=16, ge=1)
@@ -119,6 +121,11 @@ class SampleConfig:
 
             hour_weights(self.noise_correlation, self.noise_hours)
         return self
+
+    @property
+    def numbers(self) -> range:
+        """Numbers of the members; each is the same whichever others are drawn."""
+        return range(self.first_member, self.first_member + self.members)
 
     @property
     def multiplies(self) -> bool:

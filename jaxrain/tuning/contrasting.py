@@ -104,8 +104,8 @@ def try_contrast(
         draw = downscaler.prepare(case, config)
         for hour, truth in enumerate(case.truth):
             rain = np.empty((config.members, *truth.shape), np.float32)
-            for item, field in draw([Item(hour, member) for member in range(config.members)]):
-                rain[item.member] = field
+            for item, field in draw([Item(hour, member) for member in config.numbers]):
+                rain[item.member - config.first_member] = field
             known = np.where(np.isfinite(rain).all(axis=0), truth, np.nan)
             if np.isfinite(known).any():
                 sums = metrics.hour_sums(rain, known, spacing, waves)
