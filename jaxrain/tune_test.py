@@ -139,7 +139,7 @@ def test_the_contrast_that_fits_becomes_the_runs_default(make_run, tmp_path, cap
         assert verify.main([output, "--report", str(tmp_path / "report")]) == 0
         told = json.loads((tmp_path / "report" / "scores.json").read_text())["model"]
         assert set(scores) == set(SCORES)
-        for name in scores.keys() - {PLAIN}:
+        for name in scores:
             assert scores[name] == pytest.approx(told[name]["value"], rel=1e-5), name
         with open_forecast(output) as forecast:
             rain = forecast.cases[0].members(0)

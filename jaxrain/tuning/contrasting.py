@@ -25,7 +25,7 @@ from jaxrain.verification import metrics, spectra
 from jaxrain.verification.points import Sums
 
 PLAIN = "plain_crps_mm"
-"""CRPS of the members as they are. The fair one takes them for independent draws, and members of
+"""By which contrasts are compared. The fair CRPS takes members for independent draws, and those of
 different contrast are made to lie apart, which it would reward whatever came."""
 
 SCORES = {
@@ -49,8 +49,7 @@ class ContrastTrial:
 
     Attributes:
       contrast: largest power.
-      scores: of SCORES by name, PLAIN and what `verification.metrics.MEANINGS` has; those that are
-        known.
+      scores: of SCORES by name, as `verification.metrics.MEANINGS` has them; those known.
     """
 
     contrast: float
@@ -98,7 +97,6 @@ def try_contrast(
     extents = [n * d for n, d in zip(sides, spacings, strict=True)]
     waves = spectra.wavelengths(extents, spacings)
     total: Sums = {}
-    errors = 0.0  # of the members, each alone
     for case, spacing in zip(cases, spacings, strict=True):
         assert case.truth is not None
         draw = downscaler.prepare(case, config)
@@ -110,12 +108,9 @@ def try_contrast(
             if np.isfinite(known).any():
                 sums = metrics.hour_sums(rain, known, spacing, waves)
                 total = {name: total.get(name, 0) + each for name, each in sums.items()}
-                errors += float(np.nansum(np.abs(rain - known), dtype=np.float64))
     if not total:
         raise InputError("no point of these windows of the validation hours is known to the truth")
     found = metrics.scores(total, waves)
-    alone = errors / config.members / total["points"]
-    found[PLAIN] = found["crps_mm"] + (alone - found["crps_mm"]) / config.members
     scores = {name: float(found[name]) for name in SCORES if name in found}
     told = {name: value for name, value in scores.items() if np.isfinite(value)}
     return ContrastTrial(config.contrast, told)

@@ -11,6 +11,9 @@ from jaxrain.verification.points import THRESHOLDS_MM, Sums
 MEANINGS = {
     "crps_mm": "fair continuous ranked probability score (Ferro 2014) [mm]; of a single forecast, "
     "its mean absolute error. 0 is perfect",
+    "plain_crps_mm": "the same without Ferro's correction [mm]: of as many equally likely amounts "
+    "as there are members, higher the fewer. Where members are made to lie apart, as by "
+    "sample.contrast, crps_mm is too kind, and this one is not",
     "mae_mm": "mean absolute error of the ensemble mean [mm]",
     "rmse_mm": "root mean square error of the ensemble mean [mm]",
     "bias_mm": "mean of forecast minus truth [mm]. 0 is perfect",
@@ -131,9 +134,11 @@ def _point_scores(sums: Sums) -> dict[str, np.ndarray]:
     count = sums["points"]
     rmse = np.sqrt(sums["squared_error"] / count)
     members = sums["ranks"].shape[-1] - 1
+    alone = (sums["member_error"] - sums["crps"]) / members  # what the correction takes off
     spread = np.sqrt(sums["variance"] / count * (members + 1) / members)
     return {
         "crps_mm": sums["crps"] / count,
+        "plain_crps_mm": (sums["crps"] + alone) / count,
         "mae_mm": sums["absolute_error"] / count,
         "rmse_mm": rmse,
         "bias_mm": sums["error"] / count,

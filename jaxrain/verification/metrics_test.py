@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from scores.categorical import ThresholdEventOperator
+from scores.probability import crps_for_ensemble
 
 from jaxrain.verification import metrics
 from jaxrain.verification.fractions import WINDOWS_KM
@@ -100,6 +101,18 @@ def test_one_members_flood_is_the_maximum_but_not_what_members_have(exchangeable
     flooded[:, 5:7, 5] = 900.0
     every = scored(flooded, truth)["maximum_ratio"]
     assert every == pytest.approx(900 / np.sort(truth, None)[-2], rel=0.05)
+
+
+def test_both_crps_agree_with_the_scores_library(exchangeable):
+    members, truth = exchangeable
+    found = scored(members, truth)
+    forecast = xr.DataArray(members, dims=("member", "y", "x"))
+    observed = xr.DataArray(truth, dims=("y", "x"))
+    for name, method in (("crps_mm", "fair"), ("plain_crps_mm", "ecdf")):
+        theirs = crps_for_ensemble(forecast, observed, "member", method=method)
+        assert found[name] == pytest.approx(float(theirs), rel=1e-6), name
+    alone = scored(members[:1], truth)
+    assert alone["plain_crps_mm"] == pytest.approx(float(alone["crps_mm"]), rel=1e-6)
 
 
 def test_yes_and_no_agree_with_the_scores_library(exchangeable):

@@ -106,9 +106,10 @@ def point_sums(members: np.ndarray, truth: np.ndarray) -> Sums:
       truth: what came, shape [H, W] [mm]; NaN where it is not known: these points are left out.
 
     Returns:
-      `points`, `crps`, `absolute_error`, `error`, `squared_error`, `variance` (unbiased, of the
-      members); per threshold [T] `brier`, `observed` and the counts of yes `mean_hits`,
-      `mean_yes` (of the ensemble mean), `member_hits`, `member_yes` (mean over the members);
+      `points`, `crps`, `member_error` (absolute, mean over the members), `absolute_error`, `error`,
+      `squared_error`, `variance` (unbiased, of the members); per threshold [T] `brier`, `observed`
+      and the counts of yes `mean_hits`, `mean_yes` (of the ensemble mean), `member_hits`,
+      `member_yes` (mean over the members);
       `forecasts`, `events` [T, M + 1]: points for which 0..M members say yes, and those of them
       where it came; `ranks` [M + 1].
     """
@@ -152,6 +153,7 @@ def _chunk_sums(x: np.ndarray, y: np.ndarray) -> Sums:
     return {name: np.array(values, np.float64) for name, values in sums.items()} | {
         "points": np.array(float(y.size)),
         "crps": np.array(fair_crps(x, y).sum()),
+        "member_error": np.array(sum(np.abs(each - y).sum(dtype=np.float64) for each in x) / count),
         "absolute_error": np.array(np.abs(mean - y).sum()),
         "error": np.array((mean - y).sum()),
         "squared_error": np.array(((mean - y) ** 2).sum()),
