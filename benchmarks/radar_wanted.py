@@ -80,7 +80,11 @@ WISHES = (
     ),
     Wish("spread / skill, 0.9 to 1.1", score("spread_skill"), lambda x: 0.9 <= x <= 1.1, ".2f"),
 )
-BESIDE = {"CRPS [mm]": ("crps_mm", ".4f"), "most at a point [mm]": ("maximum_mm", ".0f")}
+BESIDE = {
+    "CRPS [mm]": ("crps_mm", ".4f"),
+    "plain CRPS [mm]": ("plain_crps_mm", ".4f"),
+    "most at a point [mm]": ("maximum_mm", ".0f"),
+}
 
 
 def main() -> None:

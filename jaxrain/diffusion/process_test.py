@@ -62,6 +62,31 @@ def test_min_snr_weighs_each_prediction_alike(prediction):
     assert float(aux["per_example"][0]) == pytest.approx(0.01, rel=1e-3)
 
 
+def test_a_prediction_of_v_is_edms_preconditioning_of_a_target_of_unit_variance():
+    # Karras et al. 2022, table 1 with sigma_data = 1: D = c_skip y + c_out F(c_in y), y = x / s.
+    x0, eps, condition, s = numbers()
+    s = s.astype("f8")
+    level = s[:, :, None, None]
+    sigma = np.sqrt(1 - level**2) / level
+    c_skip, c_out = 1 / (sigma**2 + 1), sigma / np.sqrt(sigma**2 + 1)
+    c_in, weight = 1 / np.sqrt(sigma**2 + 1), (sigma**2 + 1) / sigma**2
+    y = x0 + sigma * eps
+
+    def of_edm(noisy):
+        return jnp.sin(3 * noisy)
+
+    def network(x, _):
+        return -of_edm(x[..., 2:])
+
+    config = DiffusionConfig(prediction="v")
+    with jax.enable_x64(True):
+        expected = c_skip * y + c_out * np.asarray(of_edm(c_in * y))
+        x = q_sample(jnp.asarray(x0, "f8"), level, eps)
+        np.testing.assert_allclose(denoiser(network, condition, config)(x, s), expected, atol=1e-12)
+        loss, _ = loss_at(network, config, jnp.asarray(x0, "f8"), condition, s, eps)
+        assert float(loss) == pytest.approx(np.mean(weight * (expected - x0) ** 2), rel=1e-12)
+
+
 @pytest.mark.parametrize(("kind", "expected"), [("l2", 0.25), ("l1", 0.5)])
 def test_missing_points_do_not_count_whatever_they_hold(kind, expected):
     x0, eps, condition, s = numbers()

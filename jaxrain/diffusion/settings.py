@@ -80,7 +80,9 @@ class DiffusionConfig:
       start: beta of the first step (linear, quad, warmup).
       end: beta of the last step (linear, quad, const, warmup).
       prediction: what the network outputs: eps (the noise), v (s eps - sqrt(1 - s^2) x0; Salimans
-        and Ho 2022, arXiv:2202.00512, eq. after 10) or x0.
+        and Ho 2022, arXiv:2202.00512, eq. after 10) or x0. Of a target of unit variance
+        (data.standardize) v is EDM's preconditioning and weight (Karras et al. 2022,
+        arXiv:2206.00364, table 1, sigma_data = 1), with lognormal its levels too.
       loss: l2 or l1.
       objective: what the network is asked for. denoising; regression: x0 at once, without noise,
         which l2 makes the mean of what can be and l1 the median; crps: a member at once, from

@@ -146,6 +146,38 @@ def test_order_of_convergence_to_the_probability_flow(sampler, order, options):
     assert measured == pytest.approx(order, abs=0.3)
 
 
+def exact_moments(sampler, schedule, steps, **options):
+    """Mean and variance of what a chain draws: of a Gaussian target it is linear in its noises,
+    so that a component each, and one without, say what it makes of them."""
+
+    def each_alone(k):
+        return jnp.asarray(jnp.arange(steps + 2) == k, jnp.float64)
+
+    x = np.asarray(sampler(gaussian, each_alone, schedule, steps=steps, clip=None, **options))
+    return x[-1], np.sum(np.square(x[:-1] - x[-1]))
+
+
+@pytest.mark.parametrize(
+    ("sampler", "order", "steps", "options"),
+    [
+        (ddpm, 1, 256, lambda steps: {}),
+        (ddim, 1, 256, lambda steps: {"eta": 1.0}),
+        # EDM's S_churn, as much fresh noise in all; the same at every step makes it a first order.
+        (heun, 2, 64, lambda steps: {"eta": 8 / steps, "sigma_min": 1e-3, "sigma_max": 80.0}),
+        (heun, 1, 128, lambda steps: {"eta": 1.0, "sigma_min": 1e-3, "sigma_max": 80.0}),
+    ],
+)
+def test_order_of_convergence_of_the_variance_with_fresh_noise(sampler, order, steps, options):
+    schedule = make_schedule("linear", 4096, 1e-6, 4e-3)
+    found = [
+        exact_moments(sampler, schedule, n, **options(n)) for n in (steps, 2 * steps, 4 * steps)
+    ]
+    means, variances = np.transpose(found)
+    assert np.log2(np.diff(variances)[0] / np.diff(variances)[1]) == pytest.approx(order, abs=0.25)
+    assert means[-1] == pytest.approx(MEAN, abs=2e-3)
+    assert variances[-1] == pytest.approx(C**2, rel=0.03)
+
+
 @pytest.mark.parametrize("scale", [0.95, 1.0, 1.05])
 @pytest.mark.parametrize("sample", [dpmpp_2m, heun])
 def test_chains_of_scaled_epsilon_follow_their_equation(sample, scale):
