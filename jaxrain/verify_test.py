@@ -94,7 +94,12 @@ def test_the_page_holds_everything_and_escapes_what_files_say(report):
     assert len(text) < 11_000_000
     assert "<i>ddim" not in text
     assert "&lt;i&gt;ddim&lt;/i&gt;" in text
-    assert "5 hours" in text
+    captions = dict(re.findall(r'alt="([^"]*)"[^>]*><figcaption>([^<]*)<', text))
+    of_hours = ("Power spectra and their distance from the truth", "Rank histogram")
+    of_hours += ("Reliability and ROC", "Frequency bias and fractions skill score")
+    for name in (*of_hours, "The day&#x27;s course"):
+        assert captions.pop(name).startswith("5 hours, 5 fields, "), name
+    assert captions == {"Maps of bias": "hours of each map in its title"}
     assert "It holds 5 of 5 fields; all members." in text
 
 
