@@ -27,7 +27,7 @@ _EXPECTED = "regression"  # of parts: what the run's regression expects of an ho
 SETTINGS = (
     *("members", "first_member", "sampler", "steps", "seed", "eta", "batch", "tile", "overlap"),
     *("calibrate", "contrast", "consistency", "turn", "first_guess", "sigma_max"),
-    "epsilon_scale",
+    *("epsilon_scale", "noise_correlation", "noise_hours"),
 )
 # Settings that members of one step lack.
 OF_A_CHAIN = ("sampler", "steps", "eta", "sigma_max", "epsilon_scale")
@@ -106,6 +106,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         "above 1, as 1.1, members keep more of the finest scales; from pure noise of all (1)",
     )
     parser.add_argument(
+        "--noise-correlation",
+        metavar="C",
+        help="of the noise of an hour and the next, carried by the steering wind where predictors "
+        "hold one: above 0, as 0.8, sequences flicker less (0)",
+    )
+    parser.add_argument("--noise-hours", metavar="K", help="hours that such noise remembers (12)")
+    parser.add_argument(
         "--turn",
         choices=("true", "false"),
         help="whether members look at the weather from eight sides in turn, where training did "
@@ -170,6 +177,11 @@ def _check_heeded(arguments: argparse.Namespace, downscaler: "Downscaler") -> No
         raise InputError(
             f"--first-member {arguments.first_member}: {arguments.run} is a regression, whose one "
             "field an hour is number 0; leave it out"
+        )
+    if downscaler.deterministic and arguments.noise_correlation:
+        raise InputError(
+            f"--noise-correlation {arguments.noise_correlation}: {arguments.run} is a regression, "
+            "which draws no noise; leave it out"
         )
     if downscaler.deterministic and arguments.contrast and float(arguments.contrast) != 1:
         raise InputError(

@@ -174,6 +174,18 @@ def test_a_member_and_hour_can_be_made_again_alone(run, whole, tmp_path, member)
         assert one.attrs["jaxrain_members"] == f"{member} to {member}"
 
 
+def test_noise_can_be_asked_to_last(run, whole, tmp_path, capsys):
+    output = tmp_path / "lasting.nc"
+    words = [str(run), "--output", str(output), "--noise-correlation", "0.8"]
+    assert sample.main([*words, "--noise-hours", "4"]) == 2
+    assert "noise_correlation=0.8 takes more than noise_hours=4" in capsys.readouterr().err
+    assert sample.main([*words, "--noise-hours", "9"]) == 0
+    with xr.open_dataset(output) as found, xr.open_dataset(whole) as plain:
+        assert found.attrs["jaxrain_noise_correlation"] == 0.8
+        assert found.attrs["jaxrain_noise_hours"] == 9
+        assert np.abs(found["precipitation"] - plain["precipitation"]).max() > 1e-3
+
+
 @pytest.mark.filterwarnings("ignore:tp.*outside what training saw")
 def test_a_file_says_by_what_epsilon_was_scaled(run, whole, tmp_path):
     output = tmp_path / "scaled.nc"

@@ -104,6 +104,10 @@ def test_a_regression_gives_one_field_whatever_is_asked(regression, capsys):
     assert "--members 3" in capsys.readouterr().err
     assert sample.main([str(regression), "--output", str(file), "--overwrite", "--contrast", "3"])
     assert "--contrast 3" in capsys.readouterr().err
+    for words in (["--first-member", "3"], ["--noise-correlation", "0.5"]):
+        assert sample.main([str(regression), "--output", str(file), "--overwrite", *words]) == 2
+        assert " ".join(words) in capsys.readouterr().err
+    assert load(regression).sample(coarse(dataset), first_member=3)["member"].item() == 0
     told = load(regression, ["sample.contrast=3"]).sample(coarse(dataset))
     plain = load(regression).sample(coarse(dataset))
     xr.testing.assert_equal(told, plain)
