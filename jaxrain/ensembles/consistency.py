@@ -1,11 +1,13 @@
 """Members that keep the coarse rain: the mean over each coarse cell is held to what came in.
 
-In mm, after the chain. Points are multiplied by a factor that varies smoothly from cell to cell,
-and then, by what that still leaves, cell by cell: one factor a cell alone would draw the coarse
-grid into the rain. No point is multiplied by more than `MOST_FACTOR`, nor to more than a limit;
-where that does not bring a cell what it lacks, the rest is laid over all of it, most in its middle:
-a single wet point is not blown up to a flood, and the more points a cell is wide, the smaller the
-edge that is drawn. So rain is never negative, and a cell that is dry in the coarse rain is dry.
+In mm, after the chain. Points are multiplied by a factor whose logarithm is interpolated between
+cells, again and again by what their means still lack, and then, by what that leaves, cell by cell:
+one factor a cell alone would draw the coarse grid into the rain. No point is multiplied by more
+than `MOST_FACTOR`, nor to more than a limit, which every round heeds, so that what it cuts off
+goes to points nearby. Where that does not bring a cell what it lacks, the rest is laid over all of
+it, most in its middle: a single wet point is not blown up to a flood, and the more points a cell is
+wide, the smaller the edge that is drawn. So rain is never negative, and a cell that is dry in the
+coarse rain is dry.
 """
 
 import functools
@@ -25,12 +27,12 @@ from jaxrain.pairs.cases import Case
 # Share of the way from a member's own mean to the coarse rain.
 STRENGTHS = {"off": 0.0, "soft": 0.5, "hard": 1.0}
 
-FORM = 3  # of how members are held; fields of another are not of one ensemble with these
+FORM = 4  # of how members are held; fields of another are not of one ensemble with these
 
 MOST_FACTOR = 4.0
 
-# On the coarse cells alone, so they cost little. More bring the means no nearer.
-_ITERATIONS = 20
+# More bring means nearer, with larger factors beside cells that hold little.
+_ROUNDS = 20
 
 # Relative: what sums of a cell may differ by, which is nothing that a cell lacks.
 _ROUNDING = 1e-12
@@ -103,15 +105,6 @@ class Axis:
         mean: NDArray[np.float64] = self.member @ (self.member.T @ inwards / size)
         return np.divide(inwards, mean, out=np.zeros_like(mean), where=mean > 0)
 
-    @functools.cached_property
-    def near(self) -> list[NDArray[np.float64]]:
-        """Weights of the cell before, its own and the one after on each cell's points: 3 x [m, n].
-
-        No other cell has any.
-        """
-        around = np.pad(self.bilinear, [(0, 0), (1, 1)])
-        return [self.member * around[:, k : k + len(self.chosen)] for k in range(3)]
-
 
 def cell_means(rain_mm: NDArray[np.floating], y: Axis, x: Axis) -> NDArray[np.float64]:
     """Of the whole cells, [h, w]; missing points [H, W] count as dry."""
@@ -148,9 +141,9 @@ def adjusted(
     mean = means(rain)
     known = np.isfinite(goal_mm) & (means(np.isnan(rain_mm).astype(np.float64)) == 0)
     goal = np.where(known, goal_mm, mean)
-    factor = _smooth_factor(rain, goal, known, y, x)
     limit = np.clip(_ratio(np.full_like(rain, most_mm), rain), 1.0, MOST_FACTOR)
     most = means(rain * limit)
+    factor = _smooth_factor(rain, np.where(known, goal, 0), limit, y, x)
     factor = np.minimum(factor * spread(_ratio(goal, means(rain * factor))), limit)
     # What the limit cut off goes to the points below it, all by one share of what they may take.
     held = means(rain * factor)
@@ -167,30 +160,21 @@ def adjusted(
 def _smooth_factor(
     rain: NDArray[np.float64],
     goal: NDArray[np.float64],
-    known: NDArray[np.bool_],
+    limit: NDArray[np.float64],
     y: Axis,
     x: Axis,
 ) -> NDArray[np.float64]:
-    """Interpolated between the cells that are to be wet, so that means come near the goal.
-
-    The mean of a cell is linear in the factors of the 3 x 3 around it.
-    """
-    counts = (known & (goal > 0)).astype(np.float64)
+    """Within its limit, its logarithm interpolated between the cells that are to be wet, so that
+    means come near the goal, [H, W]; cells of goal 0 have no say."""
+    counts = (goal > 0).astype(np.float64)
     weight = y.bilinear @ counts @ x.bilinear.T
-    weighed = np.divide(rain, weight, out=np.zeros_like(rain), where=weight > 0)
-    size = np.outer(y.member.sum(0), x.member.sum(0))
-    rows = [near.T @ weighed for near in y.near]
-    parts = [[row @ near / size for near in x.near] for row in rows]
-    height, width = goal.shape
-    factors = counts
-    for _ in range(_ITERATIONS):
-        around = np.pad(factors, 1)
-        mean = np.zeros_like(goal)
-        for i, j in np.ndindex(3, 3):
-            mean += parts[i][j] * around[i : i + height, j : j + width]
-        factors = np.clip(factors * _ratio(goal, mean), 0, MOST_FACTOR)
-    interpolated = y.bilinear @ factors @ x.bilinear.T
-    return np.divide(interpolated, weight, out=np.ones_like(weight), where=weight > 0)
+    factor = np.ones_like(rain)
+    for _ in range(_ROUNDS):
+        ratio = np.clip(_ratio(goal, cell_means(rain * factor, y, x)), 1 / MOST_FACTOR, MOST_FACTOR)
+        change = y.bilinear @ (counts * np.log(ratio)) @ x.bilinear.T
+        np.divide(change, weight, out=change, where=weight > 0)
+        factor = np.minimum(factor * np.exp(change), limit)
+    return factor
 
 
 def _ratio(goal: NDArray[np.float64], mean: NDArray[np.float64]) -> NDArray[np.float64]:
