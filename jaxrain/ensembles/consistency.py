@@ -1,9 +1,9 @@
 """Members that keep the coarse rain: the mean over each coarse cell is held to what came in.
 
 In mm, after the chain. Points are multiplied by a factor whose logarithm is interpolated between
-cells, again and again by what their means still lack, and then, by what that leaves, cell by cell:
-one factor a cell alone would draw the coarse grid into the rain. No point is multiplied by more
-than `MOST_FACTOR`, nor to more than a limit, which every round heeds, so that what it cuts off
+the middles of cells, again and again by what means still lack, and then, by what that leaves, cell
+by cell: one factor a cell alone would draw the coarse grid into the rain. No point is multiplied by
+more than `MOST_FACTOR`, nor to more than a limit, which every round heeds, so that what it cuts off
 goes to points nearby. Where that does not bring a cell what it lacks, the rest is laid over all of
 it, most in its middle: a single wet point is not blown up to a flood, and the more points a cell is
 wide, the smaller the edge that is drawn. So rain is never negative, and a cell that is dry in the
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from jaxrain.errors import InputError
 from jaxrain.grids.cells import whole_cells
-from jaxrain.grids.regrid import bilinear_matrix
+from jaxrain.grids.regrid import bilinear_matrix, nearest_matrix
 from jaxrain.pairs.bending import RAIN_CHANNEL
 from jaxrain.pairs.cases import Case
 
@@ -51,7 +51,7 @@ def consistent(case: Case, name: str, most_mm: float = math.inf) -> Adjust | Non
 
     Returns:
       None for off. Cells that the case holds only in part, or of which the coarse rain or a point
-      is missing, stay as they are.
+      is missing, keep their mean.
 
     Raises:
       InputError: the predictors hold no rain.
@@ -78,23 +78,27 @@ def consistent(case: Case, name: str, most_mm: float = math.inf) -> Adjust | Non
 
 @dataclass(frozen=True, eq=False)
 class Axis:
-    """The whole cells of one axis of the fine grid, m points, n cells.
+    """The cells of one axis of the fine grid, m points, k cells of which n are whole.
 
     Attributes:
-      chosen: which of the coarse cells are whole, [n].
+      chosen: which of them are whole, [n].
       member: 1 where a point belongs to a whole cell, else 0, [m, n].
-      bilinear: weights of whole cells on points, [m, n]; those of other cells are left out.
+      nearest: 1 where a point belongs to a cell, whole or not, else 0, [m, k].
+      smooth: weights of cells on points, [m, k]: on the middle half of each its own alone, from
+        there to the next one's middle half evenly less.
     """
 
     chosen: NDArray[np.intp]
     member: NDArray[np.float64]
-    bilinear: NDArray[np.float64]
+    nearest: NDArray[np.float64]
+    smooth: NDArray[np.float64]
 
     @classmethod
     def of(cls, coarse: NDArray[np.float64], fine: NDArray[np.float64]) -> "Axis":
         """From the centres of the cells and the points."""
         member, chosen = whole_cells(coarse, fine)
-        return cls(chosen, member, bilinear_matrix(coarse, fine)[:, chosen])
+        smooth = np.clip(2 * bilinear_matrix(coarse, fine) - 0.5, 0, 1)
+        return cls(chosen, member, nearest_matrix(coarse, fine), smooth)
 
     @functools.cached_property
     def middle(self) -> NDArray[np.float64]:
@@ -133,48 +137,38 @@ def adjusted(
       [H, W], not negative.
     """
     rain = np.nan_to_num(rain_mm.astype(np.float64))
-    means = functools.partial(cell_means, y=y, x=x)
+    size = np.maximum(np.outer(y.nearest.sum(0), x.nearest.sum(0)), 1)
+
+    def means(field: NDArray[np.float64]) -> NDArray[np.float64]:
+        return y.nearest.T @ field @ x.nearest / size
 
     def spread(cells: NDArray[np.float64]) -> NDArray[np.float64]:
-        return y.member @ cells @ x.member.T  # 0 outside whole cells
+        return y.nearest @ cells @ x.nearest.T
 
-    mean = means(rain)
-    known = np.isfinite(goal_mm) & (means(np.isnan(rain_mm).astype(np.float64)) == 0)
-    goal = np.where(known, goal_mm, mean)
+    # Of all cells; those that have no goal are to keep their mean.
+    goal, whole = means(rain), np.ix_(y.chosen, x.chosen)
+    known = np.isfinite(goal_mm) & (means(np.isnan(rain_mm).astype(np.float64))[whole] == 0)
+    goal[whole] = np.where(known, goal_mm, goal[whole])
     limit = np.clip(_ratio(np.full_like(rain, most_mm), rain), 1.0, MOST_FACTOR)
     most = means(rain * limit)
-    factor = _smooth_factor(rain, np.where(known, goal, 0), limit, y, x)
+    has_say = (goal > 0).astype(np.float64)  # a dry cell takes nothing from its neighbours
+    weight = y.smooth @ has_say @ x.smooth.T
+    factor = np.ones_like(rain)
+    for _ in range(_ROUNDS):
+        ratio = np.clip(_ratio(goal, means(rain * factor)), 1 / MOST_FACTOR, MOST_FACTOR)
+        change = y.smooth @ (has_say * np.log(ratio)) @ x.smooth.T
+        np.divide(change, weight, out=change, where=weight > 0)
+        factor = np.minimum(factor * np.exp(change), limit)
     factor = np.minimum(factor * spread(_ratio(goal, means(rain * factor))), limit)
     # What the limit cut off goes to the points below it, all by one share of what they may take.
     held = means(rain * factor)
     room = most - held
     share = np.divide(goal - held, room, out=np.zeros_like(goal), where=room > 0)
     factor += spread(np.clip(share, 0, 1)) * (limit - factor)
-    factor = np.where(spread(known.astype(np.float64)) > 0, factor, 1.0)
-    short = known & (goal > most * (1 + _ROUNDING))
+    short = goal > most * (1 + _ROUNDING)
     lacking = np.where(short, np.maximum(goal - means(rain * factor), 0), 0.0)
     laid = spread(lacking) * np.outer(y.middle, x.middle)
     return (rain_mm * factor + laid).astype(np.float32)
-
-
-def _smooth_factor(
-    rain: NDArray[np.float64],
-    goal: NDArray[np.float64],
-    limit: NDArray[np.float64],
-    y: Axis,
-    x: Axis,
-) -> NDArray[np.float64]:
-    """Within its limit, its logarithm interpolated between the cells that are to be wet, so that
-    means come near the goal, [H, W]; cells of goal 0 have no say."""
-    counts = (goal > 0).astype(np.float64)
-    weight = y.bilinear @ counts @ x.bilinear.T
-    factor = np.ones_like(rain)
-    for _ in range(_ROUNDS):
-        ratio = np.clip(_ratio(goal, cell_means(rain * factor, y, x)), 1 / MOST_FACTOR, MOST_FACTOR)
-        change = y.bilinear @ (counts * np.log(ratio)) @ x.bilinear.T
-        np.divide(change, weight, out=change, where=weight > 0)
-        factor = np.minimum(factor * np.exp(change), limit)
-    return factor
 
 
 def _ratio(goal: NDArray[np.float64], mean: NDArray[np.float64]) -> NDArray[np.float64]:

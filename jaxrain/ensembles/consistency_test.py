@@ -40,9 +40,8 @@ def test_hard_is_exact_soft_goes_half_the_way_and_off_does_nothing():
     np.testing.assert_allclose(cells(hard), coarse, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(cells(soft), (coarse + before) / 2, rtol=1e-5, atol=1e-6)
     assert consistent(case(), "off") is None
-    outside = np.ones(FINE.shape, bool)
-    outside[INNER] = False
-    np.testing.assert_array_equal(hard[outside], rain()[outside])
+    for part in (np.s_[:2, :5], np.s_[:2, 5:10], np.s_[:2, 15:], np.s_[7:12, 15:]):  # cut cells
+        assert hard[part].mean() == pytest.approx(rain()[part].mean(), rel=1e-5)
     assert (hard[INNER][:5, 5:10] == 0).all()  # a dry coarse cell
 
 
@@ -77,7 +76,7 @@ def test_another_outcome_is_another_form():
 def _stepwise(*sizes):
     """Axes whose factors jump from cell to cell."""
     axes = [np.repeat(np.eye(len(size)), size, axis=0) for size in sizes]
-    return [Axis(np.arange(each.shape[1]), each, each) for each in axes]
+    return [Axis(np.arange(each.shape[1]), each, each, each) for each in axes]
 
 
 def test_what_a_cell_lacks_is_laid_most_in_its_middle():
@@ -100,7 +99,7 @@ def test_factors_do_not_draw_the_edges_of_cells():
     assert steps.min() > -1e-3
     edges = [9, 19, 29]
     # One factor a cell would make steps of 1 at edges, and none inside.
-    assert np.abs(steps[edges]).max() < 1.2 * np.delete(steps, edges).max() < 0.2
+    assert np.abs(steps[edges]).max() < 1.2 * np.delete(steps, edges).max() < 0.4
     np.testing.assert_allclose(got, got[:1].repeat(40, axis=0), rtol=1e-4)
 
 
@@ -182,14 +181,14 @@ def test_rain_is_never_negative_and_agreeing_rain_stays(seed, name):
         np.testing.assert_allclose(adjust(field, 0), field, rtol=1e-5, atol=1e-6)
 
 
-def test_missing_points_and_cells_stay_and_spread_nowhere():
+def test_missing_points_stay_and_cells_without_a_goal_keep_their_mean():
     this, field = case(), rain()
     field[3, 1] = np.nan
     this.coarse[0, 0, 2, 1] = np.nan
     got = consistent(this, "hard")(field, 0)
     np.testing.assert_array_equal(np.isnan(got), np.isnan(field))
-    np.testing.assert_array_equal(got[2:7, :5], field[2:7, :5])
-    np.testing.assert_array_equal(got[7:12, 5:10], field[7:12, 5:10])
+    for part in (np.s_[2:7, :5], np.s_[7:12, 5:10]):
+        assert np.nanmean(got[part]) == pytest.approx(np.nanmean(field[part]), rel=1e-5)
     np.testing.assert_allclose(cells(got)[2], this.coarse[0, 0, 3, :3], rtol=1e-5)
 
 
