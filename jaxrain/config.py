@@ -161,6 +161,14 @@ def config_text(config: Config) -> str:
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
 
 
+def values_of_text(text: str) -> dict[str, Any]:
+    """What a text that `config_text` once made says, unchecked; of another text nothing."""
+    try:
+        return _parse(text.encode(errors="replace"), "the settings")
+    except InputError:
+        return {}
+
+
 def save_config(config: Config, path: Path) -> None:
     """Writes the resolved settings beside `path` and renames, so no half file is ever seen."""
     path.parent.mkdir(parents=True, exist_ok=True)

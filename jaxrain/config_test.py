@@ -9,6 +9,7 @@ from jaxrain.config import (
     load_config,
     override,
     save_config,
+    values_of_text,
 )
 from jaxrain.errors import InputError
 
@@ -24,6 +25,13 @@ def test_resolved_text_is_a_fixed_point(tmp_path):
     assert load_config(tmp_path / "deep" / "config.yaml") == config
     assert config_text(load_config(tmp_path / "deep" / "config.yaml")) == config_text(config)
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["config.yaml"]
+
+
+def test_settings_in_a_text_are_found_and_other_texts_hold_none():
+    text = config_text(load_config(None, ["data.fine_utc_offset_hours=8"]))
+    assert values_of_text(text)["data"]["fine_utc_offset_hours"] == 8
+    for other in ("", "long 3", "data: [", "data: &a [*a]", "[1, 2]", "data: \ud800", "\x00"):
+        assert values_of_text(other) in ({}, {"data": "?"})
 
 
 def test_dates_stay_text():

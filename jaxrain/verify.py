@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from jaxrain.command import run_command
+from jaxrain.errors import InputError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -20,6 +21,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         nargs="+",
         metavar="FILE",
         help="files of fine rain (default: the store that OUT.nc names)",
+    )
+    parser.add_argument(
+        "--truth-utc-offset",
+        type=float,
+        metavar="HOURS",
+        help="how far those files' times run ahead of UTC: 8 for Beijing time (default: the run's "
+        "data.fine_utc_offset_hours)",
+    )
+    parser.add_argument(
+        "--truth-variable",
+        metavar="NAME",
+        help="of the rain in those files (default: the run's data.fine_variable)",
     )
     parser.add_argument(
         "--stations",
@@ -54,9 +67,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _verify(arguments: argparse.Namespace) -> None:
+    from jaxrain.config import values_of_text
     from jaxrain.verification.baselines import baselines, left_out, without_regression
     from jaxrain.verification.beside import forecasts_beside
     from jaxrain.verification.conservation import coarse_rain
+    from jaxrain.verification.fine_reading import offset_told, reading_asked, reading_of_run
     from jaxrain.verification.forecast import open_forecast
     from jaxrain.verification.gauges import verify_gauges, without_gauges
     from jaxrain.verification.page import headline
@@ -71,20 +86,30 @@ def _verify(arguments: argparse.Namespace) -> None:
         truth_from_store,
     )
 
+    for option in ("truth_utc_offset", "truth_variable"):
+        if getattr(arguments, option) is not None and not arguments.truth:
+            name = option.replace("_", "-")
+            raise InputError(f"--{name} tells of files of truth: give --truth FILE ... too")
     folder = report_folder(arguments.report)
     reports = read_stations(arguments.stations, arguments.station_zone)
     with (
         open_forecast(arguments.ensemble) as forecast,
         forecasts_beside(forecast, arguments.beside) as beside,
     ):
+        notes = []
         if arguments.truth:
             store, why = store_at_hand(forecast)
-            truth = truth_from_files(forecast, arguments.truth)
+            text = str(forecast.attributes.get("jaxrain_config", ""))
+            sections = [values_of_text(text).get("data"), store and store.manifest["config"]]
+            asked = arguments.truth_variable, arguments.truth_utc_offset
+            reading = reading_asked(reading_of_run(sections), *asked)
+            truth = truth_from_files(forecast, arguments.truth, reading)
+            notes = offset_told(reading)
         else:
             store, why = store_of(forecast), ""
             truth = truth_from_store(forecast, store)
         against = baselines(forecast, store) | beside
-        notes = left_out(against, why) + without_regression(forecast, against)
+        notes += left_out(against, why) + without_regression(forecast, against)
         notes += without_gauges(forecast) if reports else []
         for note in notes:
             print(f"note: {note}")

@@ -10,6 +10,7 @@ import numpy as np
 from jaxrain.errors import InputError
 from jaxrain.grids.grid import Grid
 from jaxrain.pairs.store import Area, Store, open_store
+from jaxrain.verification.fine_reading import AS_FILES_SAY, FineReading
 from jaxrain.verification.forecast import Case, Forecast
 from jaxrain.weather.cmpa import newest
 from jaxrain.weather.fine_files import read_fine_file
@@ -70,19 +71,22 @@ def truth_from_store(forecast: Forecast, store: Store) -> Truth:
     return truth
 
 
-def truth_from_files(forecast: Forecast, paths: Sequence[str | Path]) -> Truth:
+def truth_from_files(
+    forecast: Forecast, paths: Sequence[str | Path], reading: FineReading = AS_FILES_SAY
+) -> Truth:
     """Truth of every case from files of fine rain; of CMPA's re-issues the newest.
 
     Args:
       forecast: what is verified.
       paths: files that `jaxrain.weather.fine_files` reads; their grids may hold more points than
         the cases, and they may be on different grids where the cases are.
+      reading: how the files are read.
 
     Raises:
       InputError: a file can't be read, no file's grid holds a case's, or hours lack (named).
     """
     chosen, _ = newest(paths)
-    sources = [_look_into(path) for path in chosen]
+    sources = [_look_into(path, reading) for path in chosen]
     places: dict[tuple[str, np.datetime64], _Place] = {}
     for case in forecast.cases:
         fitting = [(source, positions_within(case.grid, source.grid)) for source in sources]
@@ -97,7 +101,7 @@ def truth_from_files(forecast: Forecast, paths: Sequence[str | Path]) -> Truth:
 
     def truth(case: Case, hour: int) -> np.ndarray:
         place = places[case.name, case.hours[hour]]
-        return _rain(place.path)[place.hour][np.ix_(place.rows, place.columns)]
+        return _rain(place.path, reading)[place.hour][np.ix_(place.rows, place.columns)]
 
     return truth
 
@@ -115,8 +119,8 @@ class _Place(NamedTuple):
     columns: np.ndarray
 
 
-def _look_into(path: Path) -> _Source:
-    dataset = read_fine_file(path)
+def _look_into(path: Path, reading: FineReading) -> _Source:
+    dataset = read_fine_file(path, **reading._asdict())
     projected = "y" in dataset.dims
     y, x = ("y", "x") if projected else ("latitude", "longitude")
     grid = Grid(dataset[y].values, dataset[x].values, projected)
@@ -125,8 +129,8 @@ def _look_into(path: Path) -> _Source:
 
 # Hours come in order, so the file at hand is nearly always the one wanted next.
 @functools.lru_cache(maxsize=1)
-def _rain(path: Path) -> np.ndarray:
-    return read_fine_file(path)["rain"].values
+def _rain(path: Path, reading: FineReading) -> np.ndarray:
+    return read_fine_file(path, **reading._asdict())["rain"].values
 
 
 def area_of(case: Case, store: Store) -> Area:

@@ -45,7 +45,8 @@ def choose_variable(names: Sequence[str], variable: str | None, path: Path) -> s
     if variable is not None:
         if variable not in names:
             raise InputError(
-                f"{path}: has no variable '{variable}'; it holds {listed}; set data.fine_variable"
+                f"{path}: has no variable '{variable}'; it holds {listed}; set "
+                "data.fine_variable, of verify's files --truth-variable"
             )
         return variable
     rain = VARIABLES["rain"]
@@ -56,7 +57,8 @@ def choose_variable(names: Sequence[str], variable: str | None, path: Path) -> s
     )
     if len(candidates) != 1:
         raise InputError(
-            f"{path}: holds {listed}, expected one variable of rain; name it as data.fine_variable"
+            f"{path}: holds {listed}, expected one variable of rain; name it as "
+            "data.fine_variable, of verify's files as --truth-variable"
         )
     return candidates[0]
 
