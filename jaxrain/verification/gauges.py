@@ -53,8 +53,8 @@ def verify_gauges(
       One for each period that has a sum.
 
     Raises:
-      InputError: no grid's latitudes and longitudes are known, or no report ends at an hour of the
-        forecast inside one of its areas.
+      InputError: no grid's latitudes and longitudes are known, two reports of one sum of a station
+        differ, or no report ends at an hour of the forecast inside one of its areas.
     """
     ended: dict[int, list[Ended]] = {hours: [] for hours in THRESHOLDS_MM}
     seen: set[tuple[int, str, np.datetime64]] = set()
@@ -64,6 +64,7 @@ def verify_gauges(
             f"--stations: the grids of {forecast.path} are projections without latitudes and "
             "longitudes, so that stations have no place on them; leave --stations out"
         )
+    _require_one_amount(reports)
     for case in cases:
         gauges = _gauges_of(case, reports)
         for each in _ended(case, gauges, truth, baselines, seen):
@@ -93,6 +94,21 @@ def without_gauges(forecast: Forecast) -> list[str]:
 def _can_place(case: Case) -> bool:
     grid = case.grid
     return not grid.projected or (grid.latitude is not None and grid.longitude is not None)
+
+
+def _require_one_amount(reports: Sequence[Report]) -> None:
+    known: dict[tuple[str, np.datetime64, int], Report] = {}
+    for each in reports:
+        first = known.setdefault((each.station, each.end, each.hours), each)
+        if first.rain_mm != each.rain_mm:
+            said = " and ".join(
+                f"{one.rain_mm:.10g} mm" + f" ({one.origin})" * bool(one.origin)
+                for one in (first, each)
+            )
+            raise InputError(
+                f"--stations: station {each.station} has two reports of the {each.hours} h that "
+                f"end at {each.end}, {said}; expected one amount: remove what is wrong"
+            )
 
 
 @dataclass(frozen=True, eq=False)

@@ -107,6 +107,20 @@ def test_a_station_in_two_cases_counts_once_and_points_unknown_to_one_are_out_fo
     assert hourly.sums == 1
 
 
+def test_reports_that_contradict_each_other_are_refused_and_repeats_count_once():
+    first, other = report(rain=2.0), dataclasses.replace(report(rain=2.5), origin="b.csv, line 3")
+    with pytest.raises(InputError) as caught:
+        verify_gauges(forecast(), truth, {}, [first, report(hour=2), other])
+    assert str(caught.value) == (
+        "--stations: station A has two reports of the 1 h that end at 2022-06-01T01:00:00, 2 mm "
+        "and 2.5 mm (b.csv, line 3); expected one amount: remove what is wrong"
+    )
+    (hourly,) = verify_gauges(forecast(), truth, {}, [first, first])
+    assert hourly.sums == 1
+    beside = [first, report(hour=6, hours=6, rain=2.5), report("B", rain=2.5)]
+    assert len(verify_gauges(forecast(), truth, {}, beside)) == 2
+
+
 def test_reports_elsewhere_or_at_other_times_are_told():
     for each in (report(row=-3), report(hour=99)):
         with pytest.raises(InputError, match=r"none of the 1 reports .* inside its area"):

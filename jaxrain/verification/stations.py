@@ -4,7 +4,7 @@ import csv
 import re
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +37,7 @@ class Report:
       end: end of the sum, UTC, datetime64[s].
       hours: how long it was summed, of PERIODS.
       rain_mm: [mm].
+      origin: file and line, for messages; reports are the same wherever they come from.
     """
 
     station: str
@@ -45,6 +46,7 @@ class Report:
     end: np.datetime64
     hours: int
     rain_mm: float
+    origin: str = field(default="", compare=False)
 
 
 def read_stations(paths: Sequence[str | Path], zone: str = "utc") -> list[Report]:
@@ -210,7 +212,7 @@ def _report(
         missing = False
     if not missing:
         amount = _number(path, line, "rain", rain, 0, _MOST_MM)
-        yield Report(station, lon, lat, end, int(hours), amount)
+        yield Report(station, lon, lat, end, int(hours), amount, f"{path}, line {line}")
 
 
 def _number(path: Path, line: int, name: str, text: str, low: float, high: float) -> float:

@@ -28,6 +28,14 @@ def test_csv_columns_in_any_order(tmp_path):
     ]
 
 
+def test_a_report_knows_its_file_and_line(tmp_path):
+    path = tmp_path / "g.csv"
+    path.write_text(f"{HEADER}\n\n59287,2022-06-01T08,113,23,1\n")
+    assert [each.origin for each in read_stations([path])] == [f"{path}, line 3"]
+    path = micaps(tmp_path / "a.000", "59287 113.3 23.2 71 1.5", "G1234 113.4 23.3 9.5 0")
+    assert [each.origin for each in read_stations([path])][1] == f"{path}, line 4"
+
+
 def test_micaps_in_gbk(tmp_path):
     path = micaps(tmp_path / "a.000", "59287 113.3 23.2 71 1.5", "G1234 113.4 23.3 9.5 9999")
     expected = [Report("59287", 113.3, 23.2, np.datetime64("2022-06-01T08:00:00"), 1, 1.5)]
