@@ -2,7 +2,6 @@
 
 import csv
 import re
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,13 +12,21 @@ from jaxrain.errors import InputError
 
 COLUMNS = ("station", "time", "longitude", "latitude", "rain_mm")
 """Of a CSV file, in any order; `hours`, how long the rain was summed (1), may be there too. `time`
-is the end of the sum, UTC, ISO 8601; an empty `rain_mm` is a report that is missing."""
+is the end of the sum, UTC, ISO 8601 or YYYYMMDDHH[MM]; an empty `rain_mm` is a report that is
+missing."""
 
 ZONES = {"utc": 0, "beijing": 8}
 """Hours that a file's times are ahead of UTC, by the name of the zone."""
 
 PERIODS = (1, 6, 24)
 """Sums that are verified [h]."""
+
+# A zone may only say what is expected anyway.
+_ISO = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d)(?::(\d\d)(?::(\d\d)(?:\.0+)?)?)?(?:Z|\+00:?00)?)?",
+    re.ASCII,
+)
+_DIGITS = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)?", re.ASCII)
 
 # What stands for a missing report; any other rain outside the range is a bad line.
 _MISSING_MM = (9999.0, 999.9, -9999.0)
@@ -104,7 +111,7 @@ def _csv(path: Path, lines: list[str]) -> Iterator[Report]:
         if row["rain_mm"] == "":
             continue
         hours = row.get("hours") or "1"
-        end = _iso(path, number, row["time"])
+        end = _time(path, number, row["time"])
         place = row["station"], row["longitude"], row["latitude"]
         yield from _report(path, number, *place, end, hours, row["rain_mm"])
 
@@ -123,18 +130,15 @@ def _rows(path: Path, lines: list[str]) -> Iterator[tuple[int, list[str]]]:
         yield number, cells
 
 
-def _iso(path: Path, line: int, text: str) -> np.datetime64:
-    end: np.datetime64
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            # A zone is not numpy's to read; UTC is what is expected anyway.
-            end = np.datetime64(re.sub(r"(Z|\+00:?00)$", "", text), "s")
-    except (ValueError, OverflowError, Warning):
-        end = np.datetime64("NaT")
-    if np.isnat(end):
-        raise _bad(path, line, f"time '{text}'; expected UTC as in 2022-06-01T08:00")
-    return end
+def _time(path: Path, line: int, text: str) -> np.datetime64:
+    found = _ISO.fullmatch(text) or _DIGITS.fullmatch(text)
+    if found:
+        year, month, day, *clock = (part or "00" for part in found.groups())
+        try:
+            return np.datetime64(f"{year}-{month}-{day}T{':'.join(clock)}", "s")
+        except ValueError:  # no such day, or no such time of it
+            pass
+    raise _bad(path, line, f"time '{text}'; expected UTC as in 2022-06-01T08:00 or 2022060108")
 
 
 def _micaps(path: Path, lines: list[str], zone: str) -> Iterator[Report]:

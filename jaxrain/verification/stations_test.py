@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 
@@ -26,6 +28,40 @@ def test_csv_columns_in_any_order(tmp_path):
         Report("59287", 113.3, 23.2, np.datetime64("2022-06-01T08:00:00"), 1, 1.5),
         Report("59287", 113.3, 23.2, np.datetime64("2022-06-01T12:00:00"), 6, 12.0),
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2022-06-01", "2022-06-01T00:00:00"),
+        ("2022-06-01T08", "2022-06-01T08:00:00"),
+        ("2022-06-01 08:30Z", "2022-06-01T08:30:00"),
+        ("2022-06-01T08:30:15+00:00", "2022-06-01T08:30:15"),
+        ("2022-06-01T08:00:00.000Z", "2022-06-01T08:00:00"),
+        ("2022060108", "2022-06-01T08:00:00"),
+        ("202206010830", "2022-06-01T08:30:00"),
+    ],
+)
+def test_times_in_iso_and_in_digits(tmp_path, text, expected):
+    path = tmp_path / "g.csv"
+    path.write_text(f"{HEADER}\n59287,{text},113,23,1\n")
+    assert [str(each.end) for each in read_stations([path])] == [expected]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("now", "today", "NaT", "", "2022", "2022-06", "20220601", "20220601080000"),
+        *("2022-06-01T24", "2022-06-31", "2022063108", "2022-06-01T08+08:00", "2022-06-01T08:00X"),
+        *("-2022-06-01", "2022-6-1", "２０２２060108"),
+    ],
+)
+def test_what_is_no_time_is_refused(tmp_path, text):
+    path = tmp_path / "g.csv"
+    path.write_text(f"{HEADER}\n59287,{text},113,23,1\n")
+    words = rf"g\.csv, line 2: time '{re.escape(text)}'; expected UTC as in 2022-06-01T08:00"
+    with pytest.raises(InputError, match=words):
+        read_stations([path])
 
 
 def test_a_report_knows_its_file_and_line(tmp_path):
