@@ -110,7 +110,7 @@ def _csv(path: Path, lines: list[str]) -> Iterator[Report]:
         row = dict(zip(names, (cell.strip() for cell in cells), strict=True))
         if row["rain_mm"] == "":
             continue
-        hours = row.get("hours") or "1"
+        hours = _period(path, number, row.get("hours") or "1")
         end = _time(path, number, row["time"])
         place = row["station"], row["longitude"], row["latitude"]
         yield from _report(path, number, *place, end, hours, row["rain_mm"])
@@ -149,7 +149,7 @@ def _micaps(path: Path, lines: list[str], zone: str) -> Iterator[Report]:
         raise _bad(path, 1, f"'{kind}' is another kind of MICAPS file; expected 'diamond 3 ...'")
     words = " ".join(title[2:])
     told = re.search(r"(\d+)\s*(?:小时|hours?\b|h\b)", words, re.IGNORECASE)
-    hours = told.group(1) if told else "1"
+    hours = _period(path, 1, told.group(1) if told else "1")
     if re.search("世界时|UTC", words, re.IGNORECASE):
         zone = "utc"
     elif re.search("北京时|BJT", words, re.IGNORECASE):
@@ -199,7 +199,7 @@ def _report(
     longitude: str,
     latitude: str,
     end: np.datetime64,
-    hours: str,
+    hours: int,
     rain: str,
 ) -> Iterator[Report]:
     """The report if it is whole; none if it is missing."""
@@ -207,16 +207,24 @@ def _report(
         raise _bad(path, line, "no station; expected an id")
     lon = _number(path, line, "longitude", longitude, -180, 360)
     lat = _number(path, line, "latitude", latitude, -90, 90)
-    if hours not in map(str, PERIODS):
-        allowed = ", ".join(map(str, PERIODS))
-        raise _bad(path, line, f"rain of {hours} hours; expected one of {allowed}")
     try:
         missing = float(rain) in _MISSING_MM
     except ValueError:
         missing = False
     if not missing:
         amount = _number(path, line, "rain", rain, 0, _MOST_MM)
-        yield Report(station, lon, lat, end, int(hours), amount, f"{path}, line {line}")
+        yield Report(station, lon, lat, end, hours, amount, f"{path}, line {line}")
+
+
+def _period(path: Path, line: int, text: str) -> int:
+    try:
+        hours = float(text)
+    except ValueError:
+        hours = np.nan
+    if hours not in PERIODS:
+        allowed = ", ".join(map(str, PERIODS))
+        raise _bad(path, line, f"rain of {text} hours; expected one of {allowed}")
+    return int(hours)
 
 
 def _number(path: Path, line: int, name: str, text: str, low: float, high: float) -> float:

@@ -48,6 +48,21 @@ def test_times_in_iso_and_in_digits(tmp_path, text, expected):
     assert [str(each.end) for each in read_stations([path])] == [expected]
 
 
+@pytest.mark.parametrize(("text", "hours"), [("", 1), ("6.0", 6), ("06", 6), ("24", 24)])
+def test_hours_of_a_sum_are_numbers(tmp_path, text, hours):
+    path = tmp_path / "g.csv"
+    path.write_text(f"{HEADER},hours\n59287,2022-06-01T08,113,23,1,{text}\n")
+    assert [each.hours for each in read_stations([path])] == [hours]
+
+
+@pytest.mark.parametrize("text", ["0", "6.5", "six", "nan", "-1"])
+def test_a_sum_of_other_hours_is_refused(tmp_path, text):
+    path = tmp_path / "g.csv"
+    path.write_text(f"{HEADER},hours\n59287,2022-06-01T08,113,23,1,{text}\n")
+    with pytest.raises(InputError, match=rf"line 2: rain of {text} hours; expected one of 1, 6"):
+        read_stations([path])
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -87,6 +102,7 @@ def test_micaps_in_gbk(tmp_path):
         ("diamond 3 6小时 北京时", "2022 6 1 8 1", "utc", ("2022-06-01T00:00:00", 6)),
         ("diamond 3 rain 6 h UTC", "2022060108 1", "beijing", ("2022-06-01T08:00:00", 6)),
         ("diamond 3", "2022 06 01 08 1", "beijing", ("2022-06-01T00:00:00", 1)),
+        ("diamond 3 01小时降水量", "2022060108 1", "utc", ("2022-06-01T08:00:00", 1)),
         ("diamond 3 x", "99 12 31 24 -1 0 0 1", "utc", ("2000-01-01T00:00:00", 1)),
     ],
 )
@@ -123,7 +139,7 @@ def test_a_bad_line_is_named_with_its_number(tmp_path, line, words):
         ("diamond 3 x", "2022 13 01 08 1", "line 2: '2022 13 01 08 1' has no such day"),
         ("diamond 3 x", "yesterday", "line 2: 'yesterday'"),
         ("diamond 3 x", "2022 06 01 25 1", "line 2: hour 25"),
-        ("diamond 3 12小时", "2022 06 01 08 1", "line 3: rain of 12 hours; expected one of 1, 6"),
+        ("diamond 3 12小时", "2022 06 01 08 1", "line 1: rain of 12 hours; expected one of 1, 6"),
     ],
 )
 def test_a_bad_header_is_refused(tmp_path, title, date, words):
