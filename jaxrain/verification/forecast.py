@@ -102,6 +102,11 @@ def _look_into(path: Path) -> tuple[dict[str, Any], list[str | None]]:
     """Global attributes, and the groups that hold cases (None: the file itself)."""
     if is_zarr(path):
         return _look_into_zarr(path)
+    if path.is_dir():
+        raise InputError(
+            f"{path}: is a folder and no Zarr store; give the file that `jaxrain.sample --output` "
+            "wrote, as OUT.nc"
+        )
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected what `jaxrain.sample --output` wrote")
     try:

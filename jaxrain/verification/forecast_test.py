@@ -166,6 +166,7 @@ def test_what_is_not_ours_is_named(tmp_path):
     xr.Dataset({"t": ("x", [1.0])}).to_netcdf(other)
     for path, words in (
         (tmp_path / "absent.nc", "no such file"),
+        (tmp_path, "is a folder and no Zarr store; give the file that"),
         (text, "no NetCDF file"),
         (other, "no variable 'precipitation'"),
     ):
