@@ -143,18 +143,13 @@ def _area_case(store: Store, area: Area, split: str, truth: bool) -> Case:
 
 
 def _window_case(store: Store, window: Window, split: str, truth: bool) -> Case:
-    where = f"window at ({window.y}, {window.x}) of {window.file} at {window.time}"
     time = np.datetime64(window.time, "s")
     for area in store.areas:
         for index in area.indices(split):
             if area.hours[index] == time and area.sources[index][0] == window.file:
-                height, width = area.fine_grid.shape
-                if window.y + window.size > height or window.x + window.size > width:
-                    raise InputError(
-                        f"{where}: {window.size} points leave the area of {height} x {width}"
-                    )
+                window.check_inside(area.fine_grid.shape)
                 stamp = str(time.astype("datetime64[m]")).replace("-", "").replace(":", "")
                 name = f"{area.name}_{stamp}_y{window.y}_x{window.x}"
                 size = (window.size, window.size)
                 return piece(store, area, [index], (window.y, window.x), size, name, truth=truth)
-    raise InputError(f"{where}: no such hour in the split '{split}' of {store.path}")
+    raise InputError(f"{window.where}: no such hour in the split '{split}' of {store.path}")

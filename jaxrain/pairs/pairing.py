@@ -91,7 +91,8 @@ def pair(config: DataConfig, read: Sequence[Read], load_grid: Callable[[Source],
 
     Raises:
       InputError: no hour pairs, none is for training, an hour is in two splits, a variable is in
-        no file, the predictors are on several grids or don't cover the fine grid.
+        no file, the predictors are on several grids or don't cover the fine grid, or a test window
+        leaves its area.
     """
     pairing = Pairing()
     fine = [(source, held) for source, held in read if source.role == "fine"]
@@ -112,6 +113,7 @@ def pair(config: DataConfig, read: Sequence[Read], load_grid: Callable[[Source],
         if area.hours:
             pairing.areas.append(area)
     _check_hours(pairing, coarse, config)
+    _check_windows(pairing, config)
     alone = {time: place for places in coarse.values() for time, place in places.items()}
     pairing.left_out += [
         (time, alone[time].source.name, NO_FINE_RAIN) for time in sorted(set(alone) - rainy)
@@ -265,3 +267,14 @@ def _check_hours(
     asked = ", ".join(each.period or each.files for each in config.splits.train)
     what = "no hour pairs" if not found else f"no hour is for training (data.splits.train: {asked})"
     raise InputError(f"{what}: {said}; check data.splits, and that both sides cover the same hours")
+
+
+def _check_windows(pairing: Pairing, config: DataConfig) -> None:
+    for window in config.windows:
+        time = np.datetime64(window.time, "s")
+        for area in pairing.areas:
+            if any(
+                hour.split == "test" and hour.time == time and hour.fine.source.name == window.file
+                for hour in area.hours
+            ):
+                window.check_inside(area.fine_grid.shape)

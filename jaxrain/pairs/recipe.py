@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import ConfigDict, Field, field_validator, model_validator
 from pydantic.dataclasses import dataclass
 
+from jaxrain.errors import InputError
 from jaxrain.weather.npy_layout import NpyFolders
 
 _STRICT = ConfigDict(extra="forbid")
@@ -138,6 +139,24 @@ class Window:
                     f"'{text[:40]}' names a zone: times are UTC, leave it out"
                 ) from None
         return text
+
+    @property
+    def where(self) -> str:
+        """Place and hour, for messages."""
+        return f"window at ({self.y}, {self.x}) of {self.file} at {self.time}"
+
+    def check_inside(self, shape: tuple[int, int]) -> None:
+        """Makes sure that an area of H x W fine points holds the window.
+
+        Raises:
+          InputError: it does not.
+        """
+        height, width = shape
+        if self.y + self.size > height or self.x + self.size > width:
+            raise InputError(
+                f"{self.where}: {self.size} points leave the area of {height} x {width}; move it "
+                "inside, in data.windows"
+            )
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)

@@ -8,7 +8,7 @@ import xarray as xr
 from jaxrain.errors import InputError
 from jaxrain.pairs.build import prepare
 from jaxrain.pairs.conftest import contents, hours
-from jaxrain.pairs.recipe import Selection, Splits
+from jaxrain.pairs.recipe import Selection, Splits, Window
 from jaxrain.pairs.rehearsal import rehearse
 from jaxrain.pairs.workers import PrepareConfig
 
@@ -92,6 +92,7 @@ def test_ranges_are_those_of_the_fields(world):
         {"splits": Splits(train=[Selection(period="2021")])},
         {"splits": Splits(train=[Selection()], test=[Selection()])},
         {"fine_variable": "snow"},
+        {"windows": [Window(file="b.nc", time="2020-01-01T19", y=21, x=5, size=20)]},
     ],
 )
 def test_what_the_real_run_refuses_is_refused_in_the_same_words(world, changes):
