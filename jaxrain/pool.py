@@ -319,6 +319,22 @@ def _check_seeds(forecasts: "Sequence[Forecast]") -> None:
         )
 
 
+def _agreed_sections(forecasts: "Sequence[Forecast]") -> str:
+    """Of the runs' settings the sections that are the same in all: `verify` asks for `data`."""
+    import yaml
+
+    from jaxrain.config import values_of_text
+
+    texts = [str(forecast.attributes.get("jaxrain_config", "")) for forecast in forecasts]
+    first, *others = map(values_of_text, texts)
+    same = {
+        name: section
+        for name, section in first.items()
+        if all(name in other and other[name] == section for other in others)
+    }
+    return yaml.safe_dump(same, sort_keys=False, allow_unicode=True) if same else ""
+
+
 def _attributes(forecasts: "Sequence[Forecast]") -> dict[str, Any]:
     from jaxrain.verification.truth import store_at_hand
 
@@ -328,6 +344,8 @@ def _attributes(forecasts: "Sequence[Forecast]") -> dict[str, Any]:
         for name, value in first.items()
         if all(str(other.get(name)) == str(value) for other in others)
     }
+    if "jaxrain_config" not in found and (agreed := _agreed_sections(forecasts)):
+        found["jaxrain_config"] = agreed
     named = [str(forecast.attributes.get("jaxrain_store", "")) for forecast in forecasts]
     if all(named):  # of the same hours and points; the first that is here and still holds them
         there = (p for p, f in zip(named, forecasts, strict=True) if store_at_hand(f)[0])

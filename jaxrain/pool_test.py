@@ -4,6 +4,7 @@ import dask.array as da
 import numpy as np
 import pytest
 import xarray as xr
+import yaml
 
 from jaxrain import pool, verify
 from jaxrain.ensembles.output import product_variables
@@ -97,6 +98,23 @@ def test_members_alternate_and_products_are_of_all_of_them(two, tmp_path, capsys
     assert "jaxrain_config" not in both.attrs
     assert sorted(path.name for path in tmp_path.iterdir() if "all" in path.name) == ["all.nc"]
     assert verify.main([str(output), "--report", str(tmp_path / "report")]) == 0
+
+
+def test_settings_that_all_agree_on_are_kept(tmp_path):
+    path = example(tmp_path)
+    data = {"data": {"fine_utc_offset_hours": 8.0}}
+    files = [
+        ensemble(
+            tmp_path / f"{seed}.nc",
+            2,
+            seed,
+            jaxrain_config=yaml.safe_dump(data | {"sample": {"seed": seed}}),
+        )
+        for seed in (1, 2)
+    ]
+    output = path.parent / "all.nc"
+    assert pool.main([*map(str, files), "--output", str(output)]) == 0
+    assert yaml.safe_load(read(output).attrs["jaxrain_config"]) == data
 
 
 def test_cases_of_groups_are_pooled_each(tmp_path):
