@@ -1,8 +1,10 @@
-"""Arrays in .npy files, opened without trusting what their headers say."""
+"""Arrays in .npy files: written, and opened without trusting what their headers say."""
 
 import tokenize
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
+from typing import BinaryIO
 
 import numpy as np
 
@@ -39,3 +41,14 @@ def open_array(path: Path, remedy: str = "write it again") -> np.ndarray:
     if surplus:
         raise InputError(f"{path}: has {surplus} bytes after its array; {remedy}")
     return array
+
+
+def write_array(file: BinaryIO, array: np.ndarray) -> None:
+    """Writes an array as np.save does, to the byte.
+
+    Raises:
+      OSError: the system refuses, with its errno; numpy's own way into a file forgets it.
+    """
+    # numpy writes past Python into what it knows for a file, but not into this.
+    plain = SimpleNamespace(write=file.write)
+    np.lib.format.write_array(plain, np.asanyarray(array), allow_pickle=False)

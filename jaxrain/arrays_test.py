@@ -1,10 +1,11 @@
+import errno
 import io
 import resource
 
 import numpy as np
 import pytest
 
-from jaxrain.arrays import open_array
+from jaxrain.arrays import open_array, write_array
 from jaxrain.errors import InputError
 
 
@@ -59,3 +60,43 @@ def test_what_is_no_file_is_one_line(tmp_path):
         open_array(tmp_path / "none.npy")
     with pytest.raises(InputError, match="directory"):
         open_array(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.arange(12, dtype=np.float32).reshape(3, 4),
+        np.arange(12, dtype=np.float32).reshape(3, 4).T,
+        np.arange(12.0)[::2],
+        np.float64(3),
+        np.zeros((0, 4), np.int16),
+        np.arange("2020-01-01", "2020-01-09", dtype="datetime64[h]"),
+    ],
+    ids=["in C's order", "in Fortran's", "with gaps", "a number", "empty", "times"],
+)
+def test_what_is_written_is_what_numpy_writes(array):
+    ours, theirs = io.BytesIO(), io.BytesIO()
+    write_array(ours, array)
+    np.save(theirs, array)
+    assert ours.getvalue() == theirs.getvalue()
+
+
+LARGE = np.zeros((200, 200), np.float32)  # more than Python keeps back before it writes
+
+
+def test_a_full_disk_says_so_however_large_the_array(small_disk):
+    path = small_disk("100k") / "a.npy"
+    with path.open("wb") as file, pytest.raises(OSError, match="space") as refused:
+        write_array(file, LARGE)
+    assert refused.value.errno == errno.ENOSPC
+
+
+def test_a_limit_on_files_says_so(tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with (tmp_path / "a.npy").open("wb") as file, pytest.raises(OSError, match="large") as told:
+            write_array(file, LARGE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert told.value.errno == errno.EFBIG

@@ -13,6 +13,8 @@ from jaxrain.errors import InputError
 _USER_OS_ERRORS = {
     errno.ENOSPC: "no space left on the device; free some and run the same command again",
     errno.EDQUOT: "the disk quota is used up; free some space and run the same command again",
+    errno.EFBIG: "larger than the file system or `ulimit -f` allows; raise the limit, or "
+    "choose another folder",
     errno.EACCES: "permission denied; check who owns the folder",
     errno.EROFS: "the file system is read-only; choose another folder",
 }

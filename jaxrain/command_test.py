@@ -34,6 +34,17 @@ def test_too_little_memory_is_one_line_with_a_remedy(error, told, capsys):
     assert said.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("number", "told"), [(errno.ENOSPC, "no space left"), (errno.EFBIG, "`ulimit -f` allows")]
+)
+def test_what_the_system_refuses_is_one_line(number, told, capsys):
+    assert _run(OSError(number, "oh", "a/b")) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("jaxrain sample: error: a/b: ")
+    assert told in said
+    assert said.count("\n") == 1
+
+
 def test_what_no_user_can_mend_keeps_its_traceback():
     for error in (
         jax.errors.JaxRuntimeError("INTERNAL: oh"),

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from jaxrain.arrays import write_array
 from jaxrain.errors import InputError
 
 
@@ -71,7 +72,7 @@ def save_part(folder: Path, part: Part, rain_mm: NDArray[np.float32]) -> None:
     partial = path.with_name(f".{path.name}.partial")
     try:
         with partial.open("wb") as file:
-            np.save(file, rain_mm, allow_pickle=False)
+            write_array(file, rain_mm)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)  # a full disk is not filled further

@@ -1,3 +1,5 @@
+import errno
+
 import numpy as np
 import pytest
 
@@ -46,6 +48,17 @@ def test_a_part_cut_short_is_missing(output, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         save_part(folder, ALL[0], rain(ALL[0]))
     assert missing_parts(folder, ALL) == ALL
+
+
+def test_a_full_disk_has_its_errno_and_leaves_no_half_part(small_disk):
+    folder = open_parts(small_disk("200k") / "OUT.nc", {})
+    large = np.zeros((200, 200), np.float32)
+    save_part(folder, ALL[0], large)
+    with pytest.raises(OSError, match="space") as refused:
+        save_part(folder, ALL[1], large)
+    assert refused.value.errno == errno.ENOSPC
+    assert missing_parts(folder, ALL) == ALL[1:]
+    assert not [path for path in folder.rglob("*") if "partial" in path.name]
 
 
 def test_parts_of_another_setting_are_never_mixed(output):

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxrain.arrays import open_array
+from jaxrain.arrays import open_array, write_array
 from jaxrain.errors import InputError
 from jaxrain.grids.grid import Grid
 from jaxrain.pairs.axes import load_grid
@@ -257,7 +257,7 @@ def digests_file(folder: Path, day: str) -> Path:
 def save_array(path: Path, array: np.ndarray) -> None:
     """Writes a .npy file beside `path` and renames it, so that it is whole or not there."""
     with whole_file(path) as partial, partial.open("wb") as file:
-        np.save(file, array, allow_pickle=False)
+        write_array(file, array)
 
 
 def save_json(path: Path, content: dict[str, Any] | list[Any]) -> None:
