@@ -122,7 +122,7 @@ def write_pooled(
       overwrite: whether it, or parts of another pool beside it, may be replaced.
 
     Raises:
-      InputError: parts of other ensembles lie beside it.
+      InputError: another process writes it, or parts of other ensembles lie beside it.
     """
     from jaxrain.ensembles.parts import (
         Part,
@@ -140,35 +140,37 @@ def write_pooled(
     zarr = output.suffix == ".zarr"
     if zarr:
         check_replaceable(output)
-    folder = open_parts(output, _fingerprint(forecasts), discard=overwrite)
+    with open_parts(output, _fingerprint(forecasts), discard=overwrite) as folder:
 
-    def read_product(number: int, layer: int, hour: int) -> "NDArray[np.float32]":
-        return load_part(folder, Part(number, hour, "products"))[layer]
+        def read_product(number: int, layer: int, hour: int) -> "NDArray[np.float32]":
+            return load_part(folder, Part(number, hour, "products"))[layer]
 
-    contents = {}
-    for number, case in enumerate(forecasts[0].cases):
-        cases = [forecast.cases[number] for forecast in forecasts]
-        products = _products(case.dataset)
-        hours = [Part(number, hour, "products") for hour in range(len(case.hours))]
-        for part in missing_parts(folder, hours) if products.layers else []:
-            # Products ask for a field band by band, and a file gives it whole.
-            mapped = [part._replace(member=member) for member in range(len(members))]
-            for each, source in zip(mapped, members, strict=True):
-                save_part(folder, each, _rain(cases, source, part.hour))
-            save_part(
-                folder, part, summarize(products, [partial(load_part, folder, m) for m in mapped])
-            )
-            for each in mapped:
-                remove_part(folder, each)
-        contents[case.name] = _pooled(cases, members, products, partial(read_product, number))
-    write = write_zarr if zarr else write_netcdf
-    write(
-        contents if len(contents) > 1 else next(iter(contents.values())),
-        output,
-        overwrite=overwrite,
-        attributes=_attributes(forecasts),
-    )
-    remove_parts(folder)
+        contents = {}
+        for number, case in enumerate(forecasts[0].cases):
+            cases = [forecast.cases[number] for forecast in forecasts]
+            products = _products(case.dataset)
+            hours = [Part(number, hour, "products") for hour in range(len(case.hours))]
+            for part in missing_parts(folder, hours) if products.layers else []:
+                # Products ask for a field band by band, and a file gives it whole.
+                mapped = [part._replace(member=member) for member in range(len(members))]
+                for each, source in zip(mapped, members, strict=True):
+                    save_part(folder, each, _rain(cases, source, part.hour))
+                save_part(
+                    folder,
+                    part,
+                    summarize(products, [partial(load_part, folder, m) for m in mapped]),
+                )
+                for each in mapped:
+                    remove_part(folder, each)
+            contents[case.name] = _pooled(cases, members, products, partial(read_product, number))
+        write = write_zarr if zarr else write_netcdf
+        write(
+            contents if len(contents) > 1 else next(iter(contents.values())),
+            output,
+            overwrite=overwrite,
+            attributes=_attributes(forecasts),
+        )
+        remove_parts(folder)
 
 
 def _pooled(

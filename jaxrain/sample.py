@@ -219,7 +219,8 @@ def write_ensemble(
       overwrite: whether `output`, or parts of an ensemble with other settings, may be replaced.
 
     Raises:
-      InputError: the file exists, or parts of another setting lie beside it.
+      InputError: the file exists, another process makes it, or parts of another setting lie beside
+        it.
     """
     from jaxrain.ensembles.drawing import Item
     from jaxrain.ensembles.output import case_dataset
@@ -241,68 +242,74 @@ def write_ensemble(
         check_replaceable(output)
     config = downscaler.config.sample
     programs = [downscaler.prepare(case, config) for case in cases]  # refuses before it writes
-    folder = open_parts(output, fingerprint(downscaler, cases, config), discard=overwrite)
-    parts = [
-        Part(number, hour, member)
-        for number, case in enumerate(cases)
-        for hour in range(len(case.hours))
-        for member in config.numbers
-    ]
-    missing = missing_parts(folder, parts)
-    with _progress(len(parts), len(parts) - len(missing)) as advance:
-        for number, draw in enumerate(programs):
-            items = [Item(part.hour, int(part.member)) for part in missing if part.case == number]
-            for item, rain in draw(items):
-                save_part(folder, Part(number, *item), rain)
-                advance()
+    check_output(output, overwrite=overwrite)  # another process may have made it since
+    made_by = fingerprint(downscaler, cases, config)
+    with open_parts(output, made_by, discard=overwrite) as folder:
+        parts = [
+            Part(number, hour, member)
+            for number, case in enumerate(cases)
+            for hour in range(len(case.hours))
+            for member in config.numbers
+        ]
+        missing = missing_parts(folder, parts)
+        with _progress(len(parts), len(parts) - len(missing)) as advance:
+            for number, draw in enumerate(programs):
+                items = [
+                    Item(part.hour, int(part.member)) for part in missing if part.case == number
+                ]
+                for item, rain in draw(items):
+                    save_part(folder, Part(number, *item), rain)
+                    advance()
 
-    def of_hours(name: str) -> list[Part]:
-        named = [[Part(n, hour, name) for hour in range(len(c.hours))] for n, c in enumerate(cases)]
-        return missing_parts(folder, [part for of_case in named for part in of_case])
+        def of_hours(name: str) -> list[Part]:
+            named = [
+                [Part(n, hour, name) for hour in range(len(c.hours))] for n, c in enumerate(cases)
+            ]
+            return missing_parts(folder, [part for of_case in named for part in of_case])
 
-    expects = [downscaler.prepare_regression(case, config) for case in cases]
-    missing = of_hours(_EXPECTED) if downscaler.beside.regression else []
-    for number, expect in enumerate(expects):
-        items = [Item(part.hour, 0) for part in missing if part.case == number]
-        for item, rain in expect(items) if expect else ():
-            save_part(folder, Part(number, item.hour, _EXPECTED), rain)
+        expects = [downscaler.prepare_regression(case, config) for case in cases]
+        missing = of_hours(_EXPECTED) if downscaler.beside.regression else []
+        for number, expect in enumerate(expects):
+            items = [Item(part.hour, 0) for part in missing if part.case == number]
+            for item, rain in expect(items) if expect else ():
+                save_part(folder, Part(number, item.hour, _EXPECTED), rain)
 
-    products = parse_products(config.products, config.thresholds_mm)
-    told = products.part_name(config.numbers)
-    for part in of_hours(told) if products.layers else []:
-        members = [part._replace(member=member) for member in config.numbers]
-        save_part(
-            folder, part, summarize(products, [partial(load_part, folder, m) for m in members])
+        products = parse_products(config.products, config.thresholds_mm)
+        told = products.part_name(config.numbers)
+        for part in of_hours(told) if products.layers else []:
+            members = [part._replace(member=member) for member in config.numbers]
+            save_part(
+                folder, part, summarize(products, [partial(load_part, folder, m) for m in members])
+            )
+
+        def read(number: int, hour: int, member: int) -> "NDArray[np.float32]":
+            return load_part(folder, Part(number, hour, member))
+
+        def read_product(number: int, layer: int, hour: int) -> "NDArray[np.float32]":
+            return load_part(folder, Part(number, hour, told))[layer]
+
+        def read_expected(number: int, hour: int) -> "NDArray[np.float32]":
+            return load_part(folder, Part(number, hour, _EXPECTED))
+
+        contents = {
+            case.name: case_dataset(
+                case,
+                config.numbers,
+                partial(read, number),
+                products,
+                partial(read_product, number),
+                partial(read_expected, number) if downscaler.beside.regression else None,
+            )
+            for number, case in enumerate(cases)
+        }
+        write = write_zarr if zarr else write_netcdf
+        write(
+            contents if len(contents) > 1 else contents[cases[0].name],
+            output,
+            overwrite=overwrite,
+            attributes=downscaler.attributes(config) | origin,
         )
-
-    def read(number: int, hour: int, member: int) -> "NDArray[np.float32]":
-        return load_part(folder, Part(number, hour, member))
-
-    def read_product(number: int, layer: int, hour: int) -> "NDArray[np.float32]":
-        return load_part(folder, Part(number, hour, told))[layer]
-
-    def read_expected(number: int, hour: int) -> "NDArray[np.float32]":
-        return load_part(folder, Part(number, hour, _EXPECTED))
-
-    contents = {
-        case.name: case_dataset(
-            case,
-            config.numbers,
-            partial(read, number),
-            products,
-            partial(read_product, number),
-            partial(read_expected, number) if downscaler.beside.regression else None,
-        )
-        for number, case in enumerate(cases)
-    }
-    write = write_zarr if zarr else write_netcdf
-    write(
-        contents if len(contents) > 1 else contents[cases[0].name],
-        output,
-        overwrite=overwrite,
-        attributes=downscaler.attributes(config) | origin,
-    )
-    remove_parts(folder)
+        remove_parts(folder)
 
 
 def _check(arguments: argparse.Namespace, output: Path) -> None:

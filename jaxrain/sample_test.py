@@ -287,6 +287,16 @@ def test_an_interrupted_command_goes_on_where_it_was(run, whole, tmp_path, monke
     same(output, whole)
 
 
+def test_one_command_at_a_time_makes_an_output(run, tmp_path, capsys):
+    output = tmp_path / "out.nc"
+    with parts.open_parts(output, {}):
+        for words in ([], ["--members", "4", "--overwrite"]):
+            error = fails(capsys, run, "--output", output, *words)
+            assert f"{output} is being made by process {os.getpid()} on " in error
+            assert error.endswith("; wait for it, or choose another --output\n")
+    assert not output.exists()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["nc", "zarr"])
 def test_kill_9_and_start_again_changes_nothing(run, tmp_path, suffix):

@@ -86,12 +86,12 @@ def train(config: "Config", stop: "Stop | None" = None) -> None:
     import jax
 
     from jaxrain.beginnings import weights_to_start_from
+    from jaxrain.lock import hold
     from jaxrain.pairs.loader import training_batches
     from jaxrain.pairs.revival import outlive_workers
     from jaxrain.stages import first_stage, load_regression
     from jaxrain.training.checkpoint import open_checkpoints
     from jaxrain.training.hosts import agree, is_first
-    from jaxrain.training.lock import hold
     from jaxrain.training.loop import SCORE, Training, train_loop
     from jaxrain.training.mesh import (
         check_batch,
@@ -135,7 +135,8 @@ def train(config: "Config", stop: "Stop | None" = None) -> None:
     with contextlib.ExitStack() as stack:
 
         def take() -> None:
-            stack.enter_context(hold(run))
+            remedy = "wait for it, stop it, or give another train.run=FOLDER"
+            stack.enter_context(hold(run, f"{run} is being trained", remedy))
 
         begun = agree(run.is_dir)
         if begun:

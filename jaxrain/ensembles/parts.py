@@ -6,8 +6,11 @@ taken up by the same command, and never by one with other settings. They lie bes
 """
 
 import json
+import os
+import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +19,11 @@ from numpy.typing import NDArray
 
 from jaxrain.arrays import write_array
 from jaxrain.errors import InputError
+from jaxrain.lock import hold
+
+_NOTE = "fingerprint.json"
+_CASE = re.compile(r"\d{4,}")
+_PART = re.compile(rf"{_CASE.pattern}/\d{{6,}}_\w+\.npy")
 
 
 class Part(NamedTuple):
@@ -31,38 +39,41 @@ def parts_folder(output: Path) -> Path:
     return output.with_name(f"{output.name}.parts")
 
 
-def open_parts(output: Path, fingerprint: dict[str, str], *, discard: bool = False) -> Path:
+@contextmanager
+def open_parts(
+    output: Path, fingerprint: dict[str, str], *, discard: bool = False
+) -> Iterator[Path]:
     """Makes the folder of an output's parts, or takes up the one that an interrupted command left.
+
+    No other process works at them until the context ends.
 
     Args:
       output: the file to be made.
       fingerprint: all that defines the values, by name; values are text.
       discard: removes parts that another setting left, instead of refusing.
 
-    Returns:
+    Yields:
       The folder.
 
     Raises:
-      InputError: the folder holds parts of another setting; names the first that differs.
+      InputError: another process makes the output, or the folder holds parts of another setting;
+        names the first that differs.
     """
     folder = parts_folder(output)
-    note = folder / "fingerprint.json"
-    if note.exists():
-        theirs = json.loads(note.read_text(encoding="utf-8"))
-        if theirs == fingerprint:
-            return folder
-        if not discard:
-            raise InputError(f"{folder}: {_difference(fingerprint, theirs)}")
-        shutil.rmtree(folder)
-    # A kill may leave the folder without its note, but nothing that is not hidden.
-    elif folder.exists() and any(not path.name.startswith(".") for path in folder.iterdir()):
-        raise InputError(
-            f"{folder}: expected parts of an ensemble or nothing, but there are other files; "
-            "move them, or choose another --output"
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    _write(note, json.dumps(fingerprint, indent=1).encode())
-    return folder
+    _refuse_other_files(folder)
+    with hold(folder, f"{output} is being made", "wait for it, or choose another --output"):
+        shutil.rmtree(_on_its_way_out(folder), ignore_errors=True)
+        note = folder / _NOTE
+        theirs = _read(note)
+        if theirs != fingerprint:
+            found = [path for path in folder.iterdir() if _CASE.fullmatch(path.name)]
+            if found and not discard:
+                raise InputError(f"{folder}: {_difference(fingerprint, theirs)}")
+            for path in found:
+                shutil.rmtree(path)
+            # Last: after a kill before it, the parts that stay are still of what the note says.
+            _write(note, json.dumps(fingerprint, indent=1).encode())
+        yield folder
 
 
 def save_part(folder: Path, part: Part, rain_mm: NDArray[np.float32]) -> None:
@@ -94,8 +105,28 @@ def remove_part(folder: Path, part: Part) -> None:
 
 
 def remove_parts(folder: Path) -> None:
-    """Removes the parts once the output is whole."""
-    shutil.rmtree(folder)
+    """Removes the parts once the output is whole; what a kill amid it leaves is in nobody's way."""
+    removed = _on_its_way_out(folder)
+    folder.rename(removed)
+    shutil.rmtree(removed, ignore_errors=True)
+
+
+def _on_its_way_out(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.removed")
+
+
+def _refuse_other_files(folder: Path) -> None:
+    """Refuses what is something else; hidden files are a lock, or what a kill left half-written."""
+    other = folder.exists() and not folder.is_dir()
+    if not (folder / _NOTE).exists():
+        for inside, _, names in os.walk(folder):
+            for path in (Path(inside, name) for name in names if not name.startswith(".")):
+                other = other or not _PART.fullmatch(str(path.relative_to(folder)))
+    if other:
+        raise InputError(
+            f"{folder}: expected parts of an ensemble or nothing, but there are other files; "
+            "move them, or choose another --output"
+        )
 
 
 def _path(folder: Path, part: Part) -> Path:
@@ -109,7 +140,18 @@ def _write(path: Path, content: bytes) -> None:
     partial.replace(path)
 
 
-def _difference(ours: dict[str, str], theirs: dict[str, str]) -> str:
+def _read(note: Path) -> dict[str, str] | None:
+    """The fingerprint in a note; None where there is none, or half of one."""
+    try:
+        found = json.loads(note.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _difference(ours: dict[str, str], theirs: dict[str, str] | None) -> str:
+    if theirs is None:
+        return f"holds parts without their {_NOTE}; add --overwrite to begin afresh"
     name = next(n for n in {**ours, **theirs} if ours.get(n) != theirs.get(n))
     here, there = (_shortened(f.get(name, "none")) for f in (ours, theirs))
     return (

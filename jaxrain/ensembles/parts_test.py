@@ -1,4 +1,5 @@
 import errno
+import os
 
 import numpy as np
 import pytest
@@ -27,58 +28,111 @@ def rain(part):
 
 
 def test_what_was_saved_is_not_missing_and_comes_back(output):
-    folder = open_parts(output, {"seed": "0"})
-    for part in ALL[:4]:
-        save_part(folder, part, rain(part))
-    again = open_parts(output, {"seed": "0"})
-    assert missing_parts(again, ALL) == ALL[4:]
-    for part in ALL[:4]:
-        np.testing.assert_array_equal(load_part(again, part), rain(part))
-    remove_parts(again)
-    assert not parts_folder(output).exists()
+    with open_parts(output, {"seed": "0"}) as folder:
+        for part in ALL[:4]:
+            save_part(folder, part, rain(part))
+    with open_parts(output, {"seed": "0"}) as again:
+        assert missing_parts(again, ALL) == ALL[4:]
+        for part in ALL[:4]:
+            np.testing.assert_array_equal(load_part(again, part), rain(part))
+        remove_parts(again)
+    assert not [*output.parent.iterdir()]
 
 
 def test_a_part_cut_short_is_missing(output, monkeypatch):
-    folder = open_parts(output, {})
+    with open_parts(output, {}) as folder:
 
-    def stop(*_):
-        raise KeyboardInterrupt
+        def stop(*_):
+            raise KeyboardInterrupt
 
-    monkeypatch.setattr("pathlib.Path.replace", stop)
-    with pytest.raises(KeyboardInterrupt):
-        save_part(folder, ALL[0], rain(ALL[0]))
-    assert missing_parts(folder, ALL) == ALL
+        monkeypatch.setattr("pathlib.Path.replace", stop)
+        with pytest.raises(KeyboardInterrupt):
+            save_part(folder, ALL[0], rain(ALL[0]))
+        assert missing_parts(folder, ALL) == ALL
 
 
 def test_a_full_disk_has_its_errno_and_leaves_no_half_part(small_disk):
-    folder = open_parts(small_disk("200k") / "OUT.nc", {})
     large = np.zeros((200, 200), np.float32)
-    save_part(folder, ALL[0], large)
-    with pytest.raises(OSError, match="space") as refused:
-        save_part(folder, ALL[1], large)
-    assert refused.value.errno == errno.ENOSPC
-    assert missing_parts(folder, ALL) == ALL[1:]
-    assert not [path for path in folder.rglob("*") if "partial" in path.name]
+    with open_parts(small_disk("200k") / "OUT.nc", {}) as folder:
+        save_part(folder, ALL[0], large)
+        with pytest.raises(OSError, match="space") as refused:
+            save_part(folder, ALL[1], large)
+        assert refused.value.errno == errno.ENOSPC
+        assert missing_parts(folder, ALL) == ALL[1:]
+        assert not [path for path in folder.rglob("*") if "partial" in path.name]
 
 
 def test_parts_of_another_setting_are_never_mixed(output):
-    folder = open_parts(output, {"checkpoint": "abc", "steps": "20"})
-    save_part(folder, ALL[0], rain(ALL[0]))
+    with open_parts(output, {"checkpoint": "abc", "steps": "20"}) as folder:
+        save_part(folder, ALL[0], rain(ALL[0]))
     other = {"checkpoint": "abc", "steps": "50"}
     with pytest.raises(InputError, match=r"steps was 20, now it is 50.*--overwrite"):
-        open_parts(output, other)
-    assert missing_parts(open_parts(output, other, discard=True), ALL) == ALL
+        open_parts(output, other).__enter__()
+    with open_parts(output, other, discard=True) as folder:
+        assert missing_parts(folder, ALL) == ALL
 
 
-def test_a_folder_of_something_else_is_left_alone(output):
-    parts_folder(output).mkdir()
-    (parts_folder(output) / "mine.txt").write_text("keep")
+@pytest.mark.parametrize("name", ["mine.txt", "2020/mine.npy"])
+def test_a_folder_of_something_else_is_left_alone(output, name):
+    mine = parts_folder(output) / name
+    mine.parent.mkdir(parents=True)
+    mine.write_text("keep")
     with pytest.raises(InputError, match="other files"):
-        open_parts(output, {"seed": "0"}, discard=True)
-    assert (parts_folder(output) / "mine.txt").exists()
+        open_parts(output, {"seed": "0"}, discard=True).__enter__()
+    assert [path for path in parts_folder(output).rglob("*") if path.is_file()] == [mine]
+
+
+def test_a_file_in_the_place_of_the_folder_is_left_alone(output):
+    parts_folder(output).write_text("keep")
+    with pytest.raises(InputError, match="other files"):
+        open_parts(output, {"seed": "0"}, discard=True).__enter__()
 
 
 def test_a_kill_before_the_fingerprint_is_no_obstacle(output):
     parts_folder(output).mkdir()
     (parts_folder(output) / ".fingerprint.json.partial").write_text("{")
-    assert missing_parts(open_parts(output, {"seed": "0"}), ALL) == ALL
+    with open_parts(output, {"seed": "0"}) as folder:
+        assert missing_parts(folder, ALL) == ALL
+
+
+@pytest.mark.parametrize("note", [None, "", "[]"])
+def test_parts_without_their_fingerprint_go_where_they_may_be_discarded(output, note):
+    with open_parts(output, {"seed": "0"}) as folder:
+        save_part(folder, ALL[0], rain(ALL[0]))
+        save_part(folder, ALL[0]._replace(member="products"), rain(ALL[0]))
+    (folder / "fingerprint.json").unlink()
+    if note is not None:
+        (folder / "fingerprint.json").write_text(note)
+    with pytest.raises(InputError, match=r"parts without their fingerprint.json; add --overwrite"):
+        open_parts(output, {"seed": "0"}).__enter__()
+    with open_parts(output, {"seed": "0"}, discard=True) as folder:
+        assert missing_parts(folder, ALL) == ALL
+
+
+@pytest.mark.parametrize("discard", [False, True])
+def test_one_process_makes_an_output(output, discard):
+    with open_parts(output, {"members": "1000"}) as folder:
+        save_part(folder, ALL[0], rain(ALL[0]))
+        for fingerprint in ({"members": "1000"}, {"members": "4"}):
+            said = rf"OUT.nc is being made by process {os.getpid()} on .*another --output"
+            with pytest.raises(InputError, match=said):
+                open_parts(output, fingerprint, discard=discard).__enter__()
+        assert missing_parts(folder, ALL) == ALL[1:]
+    with open_parts(output, {"members": "1000"}) as folder:
+        assert missing_parts(folder, ALL) == ALL[1:]
+
+
+def test_a_kill_amid_the_removal_is_in_nobodys_way(output, monkeypatch):
+    def kill(*_, **__):
+        raise KeyboardInterrupt
+
+    with open_parts(output, {"seed": "0"}) as folder:
+        save_part(folder, ALL[0], rain(ALL[0]))
+        with monkeypatch.context() as patch:
+            patch.setattr("shutil.rmtree", kill)
+            with pytest.raises(KeyboardInterrupt):
+                remove_parts(folder)
+    with open_parts(output, {"seed": "1"}) as folder:
+        assert missing_parts(folder, ALL) == ALL
+        remove_parts(folder)
+    assert not [*output.parent.iterdir()]
