@@ -41,11 +41,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from jaxrain.config import load_config
+    from jaxrain.config import find_config, load_config
     from jaxrain.training.hosts import join_hosts
     from jaxrain.training.stopping import Stopped, listen
 
     config = load_config(arguments.config, arguments.overrides)
+    if not any(word.partition("=")[0].strip() == "train.run" for word in arguments.overrides):
+        _check_place(find_config(arguments.config), Path(config.train.run))
     if not (Path(config.train.run) / "config.yaml").is_file():  # one that is there stays trainable
         _check_heeded(config)
     with listen() as stop:
@@ -250,6 +252,30 @@ def _open_store(config: "Config") -> "Store":
 
     agree(make)
     return open_store(config.data.store, config.data)
+
+
+def _check_place(file: Path, run: Path) -> None:
+    """Refuses the config of a run that was copied or moved, for it still names where that lay.
+
+    Args:
+      file: the config.
+      run: what its `train.run` says.
+
+    Raises:
+      InputError: the file lies in one run and names another folder.
+    """
+    here = file.parent
+    if file.name != "config.yaml" or not (here / "checkpoints").is_dir():
+        return
+    if here.resolve() == run.resolve():
+        return
+    other, remedy = f"train.run={run}", f"--config {run / file.name} for that one"
+    if not run.exists():
+        other, remedy = f"{other}, which does not exist", f"train.run={run} to begin there"
+    raise InputError(
+        f"{file} lies in the run {here}, but says {other}: give train.run={here} to go on with "
+        f"{here}, or {remedy}"
+    )
 
 
 def _check_heeded(config: "Config") -> None:

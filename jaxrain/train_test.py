@@ -79,6 +79,28 @@ def test_what_a_user_can_mend_is_one_line(trained, config_file, capsys, word, sa
     assert sorted(path.stat().st_mtime_ns for path in trained.rglob("*")) == before
 
 
+def test_the_config_of_a_copied_run_changes_no_other(trained, tmp_path, capsys):
+    copy, config = tmp_path / "copy", tmp_path / "copy" / "config.yaml"
+    shutil.copytree(trained, copy)
+    before = sorted(path.stat().st_mtime_ns for path in trained.rglob("*"))
+    assert run(config, "train.steps=20") == 2
+    assert capsys.readouterr().err == (
+        f"python -m jaxrain.train: error: {config} lies in the run {copy}, but says "
+        f"train.run={trained}: give train.run={copy} to go on with {copy}, or --config "
+        f"{trained}/config.yaml for that one\n"
+    )
+    moved = config.read_text().replace(f"run: {trained}", f"run: {tmp_path / 'gone'}")
+    config.write_text(moved)
+    assert run(config) == 2
+    error = capsys.readouterr().err
+    assert f"train.run={tmp_path / 'gone'}, which does not exist: give train.run={copy}" in error
+    assert not (tmp_path / "gone").exists()
+    assert run(config, f"train.run={copy}") == 0
+    assert f"{copy} is trained" in capsys.readouterr().out
+    assert sorted(path.stat().st_mtime_ns for path in trained.rglob("*")) == before
+    assert run(trained / "config.yaml") == 0
+
+
 @pytest.mark.parametrize(
     ("word", "says"),
     [
