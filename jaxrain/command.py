@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
@@ -15,7 +16,11 @@ _USER_OS_ERRORS = {
     errno.EDQUOT: "the disk quota is used up; free some space and run the same command again",
     errno.EFBIG: "larger than the file system or `ulimit -f` allows; raise the limit, or "
     "choose another folder",
+    errno.ENOTDIR: "a part of this path is a file, expected a folder; choose another",
+    errno.EISDIR: "is a folder, expected a file; choose another name",
+    errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
     errno.EACCES: "permission denied; check who owns the folder",
+    errno.EPERM: "not permitted; check who owns the folder, or choose another",
     errno.EROFS: "the file system is read-only; choose another folder",
 }
 
@@ -23,6 +28,10 @@ _TOO_LITTLE_MEMORY = (
     "not enough memory: training takes less with a smaller train.batch_size or data.patch (see "
     "`python -m jaxrain.plan`), sampling with a smaller sample.batch or sample.tile"
 )
+
+
+# Of a file's name, in bytes: systems take 255, of which names of files beside it need some.
+_LONGEST_NAME = 200
 
 
 def add_config_arguments(parser: argparse.ArgumentParser, default: str | None = None) -> None:
@@ -46,13 +55,24 @@ def check_output(output: Path, *, overwrite: bool) -> None:
       overwrite: whether it may exist.
 
     Raises:
-      InputError: it exists, is a folder, or takes a package that is not installed.
+      InputError: it exists, is a folder or a device, lies in what is no folder, its name is too
+        long, or it takes a package that is not installed.
     """
+    if (length := len(os.fsencode(output.name))) > _LONGEST_NAME:
+        raise InputError(
+            f"--output {output.name[:20]}...: a name of {length} bytes, expected {_LONGEST_NAME} "
+            "at most; choose a shorter one"
+        )
+    nearest = next((path for path in output.parents if os.path.lexists(path)), Path())
+    if not nearest.is_dir():
+        raise InputError(f"--output {output}: {nearest} is no folder; choose another")
     if output.suffix == ".zarr":
         if find_spec("zarr") is None:
             raise InputError(f"--output {output}: it takes zarr; pip install 'jaxrain[zarr]'")
     elif output.is_dir():
         raise InputError(f"--output {output} is a folder; name a file in it, as {output}/OUT.nc")
+    if output.exists() and not (output.is_file() or output.is_dir()):
+        raise InputError(f"--output {output} is no file that can be replaced; choose another name")
     if output.exists() and not overwrite:
         raise InputError(f"{output}: exists; choose another name, or replace it with --overwrite")
 

@@ -56,11 +56,17 @@ def open_parts(
       The folder.
 
     Raises:
-      InputError: another process makes the output, or the folder holds parts of another setting;
-        names the first that differs.
+      InputError: another process makes the output, the folder cannot be made, or it holds parts of
+        another setting; names the first that differs.
     """
     folder = parts_folder(output)
     _refuse_other_files(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileNotFoundError:  # by a file system that holds what the kernel tells, as /proc
+        raise InputError(
+            f"--output {output}: the folder {output.parent} cannot be made; choose another"
+        ) from None
     with hold(folder, f"{output} is being made", "wait for it, or choose another --output"):
         shutil.rmtree(_on_its_way_out(folder), ignore_errors=True)
         note = folder / _NOTE

@@ -88,6 +88,15 @@ def test_a_file_in_the_place_of_the_folder_is_left_alone(output):
         open_parts(output, {"seed": "0"}, discard=True).__enter__()
 
 
+def test_a_folder_that_cannot_be_made_is_named(output, monkeypatch):
+    def refuse(*_, **__):
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory")
+
+    monkeypatch.setattr("pathlib.Path.mkdir", refuse)
+    with pytest.raises(InputError, match=f"the folder {output.parent} cannot be made"):
+        open_parts(output, {}).__enter__()
+
+
 def test_a_kill_before_the_fingerprint_is_no_obstacle(output):
     parts_folder(output).mkdir()
     (parts_folder(output) / ".fingerprint.json.partial").write_text("{")
