@@ -1,7 +1,7 @@
 """jaxrain: from ERA5 files to an honest ensemble of hourly rain at 1 km."""
 
 import os
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,7 +23,14 @@ def _choose_libraries() -> None:
     jaxrain passes. Another choice of the user's is left alone.
     """
     flags = os.environ.get("XLA_FLAGS", "")
-    if _LIBRARIES not in flags and version("jaxlib").startswith(_KNOWN_TO):
+    try:
+        installed = version("jaxlib")
+    except PackageNotFoundError:
+        raise ImportError(
+            "jaxrain needs jaxlib, which this Python does not have: activate the environment that "
+            "make made (. .venv/bin/activate), or pip install -e ."
+        ) from None
+    if _LIBRARIES not in flags and installed.startswith(_KNOWN_TO):
         os.environ["XLA_FLAGS"] = f"{flags} {_LIBRARIES}=-individual_convolution".strip()
 
 
