@@ -202,6 +202,19 @@ def test_what_is_there_stays_without_overwrite(folder, capsys):
     assert not list(folder.glob(".*"))
 
 
+@pytest.mark.parametrize("name", ["x_gen.pth", "x.pth", "x.safetensors"])
+@pytest.mark.parametrize("size", ["40k", "80k"])
+def test_a_full_disk_is_one_line_and_leaves_nothing(folder, small_disk, capsys, name, size):
+    torch.save(state_dict(), "in_gen.pth")
+    disk = small_disk(size)
+    line = refused(capsys, "in_gen.pth", f"{disk}/{name}", "--config", "c.yaml")
+    assert line == (
+        "jaxrain convert: error: no space left on the device; free some and run the same command "
+        "again\n"
+    )
+    assert not [*disk.iterdir()]
+
+
 def test_without_torch_it_says_how_to_install_it(folder, capsys, monkeypatch):
     torch.save(state_dict(), "x_gen.pth")
     monkeypatch.setitem(sys.modules, "torch", None)

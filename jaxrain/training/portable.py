@@ -8,6 +8,7 @@ as metadata.
 """
 
 import dataclasses
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -123,7 +124,11 @@ def write_own(path: Path, content: Portable) -> None:
 
 
 def write_safetensors(path: Path, content: Portable) -> None:
-    """Writes everything; numbers and config as metadata."""
+    """Writes everything; numbers and config as metadata.
+
+    Raises:
+      OSError: the system refuses, as where the disk is full.
+    """
     tensors = {f"params.{name}": array for name, array in content.params.items()}
     tensors |= {f"ema.{name}": array for name, array in (content.ema or {}).items()}
     metadata = {"format": FORMAT, "step": str(content.step), "epoch": str(content.epoch)}
@@ -136,7 +141,12 @@ def write_safetensors(path: Path, content: Portable) -> None:
                 tensors[f"optimizer.{number}.{name}"] = entry[name]
     # It writes the memory as it lies, so transposed views would come out scrambled.
     contiguous = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
-    save_file(contiguous, path, metadata)
+    try:
+        save_file(contiguous, path, metadata)
+    except SafetensorError as error:
+        if told := re.search(r"\(os error (\d+)\)", str(error)):
+            raise OSError(int(told[1]), os.strerror(int(told[1]))) from None
+        raise
 
 
 def _read_safetensors(path: Path) -> Portable:

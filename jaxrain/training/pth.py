@@ -57,6 +57,7 @@ def write_pth(path: Path, content: Mapping[Any, Any]) -> None:
 
     Raises:
       InputError: torch is absent.
+      OSError: the system refuses, as where the disk is full.
     """
     torch = _torch()
 
@@ -65,7 +66,14 @@ def write_pth(path: Path, content: Mapping[Any, Any]) -> None:
             return torch.from_numpy(np.array(leaf, order="C"))
         return leaf
 
-    torch.save(_convert(content, to_tensor), path)
+    with path.open("wb") as file:
+        try:
+            torch.save(_convert(content, to_tensor), file)
+        except RuntimeError as error:
+            # torch ends the archive all the same, and says of that alone that it failed.
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise
 
 
 def _torch() -> Any:
