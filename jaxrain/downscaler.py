@@ -26,7 +26,7 @@ from jaxrain.ensembles.sharing import on_each, sampling_mesh
 from jaxrain.errors import InputError
 from jaxrain.first_guess import load_first_guess
 from jaxrain.pairs.cases import Case
-from jaxrain.pairs.inputs import beyond_training, input_cases
+from jaxrain.pairs.inputs import beyond_training, input_cases, missing_predictors
 from jaxrain.pairs.recipe import BESIDE_KEYS, DataConfig
 from jaxrain.pairs.scaling import Scaling
 from jaxrain.pairs.store import Area, open_areas, open_store, read_manifest, recipe_of
@@ -110,7 +110,8 @@ class Downscaler:
         changes = {**which, "steps": steps, "sampler": sampler}
         config = replaced(self.config.sample, **{k: v for k, v in changes.items() if v is not None})
         case = self._one_case(dataset, area)
-        for line in (*beyond_training(case, self.manifest), self.caveat(config)):
+        said = (*missing_predictors(case), *beyond_training(case, self.manifest))
+        for line in (*said, self.caveat(config)):
             if line is not None:
                 warnings.warn(line, stacklevel=2)
         rain = np.empty((len(case.hours), members, *case.fine_grid.shape), np.float32)

@@ -324,16 +324,24 @@ def _cases(
 ) -> "tuple[list[Case], dict[str, str]]":
     """The cases that were asked for, and global attributes that say where they came from."""
     from jaxrain.pairs.cases import cases
-    from jaxrain.pairs.inputs import beyond_training, input_cases, read_inputs
+    from jaxrain.pairs.inputs import (
+        beyond_training,
+        hours_left_out,
+        input_cases,
+        missing_predictors,
+        read_inputs,
+    )
     from jaxrain.pairs.recipe import SPLITS
     from jaxrain.pairs.store import open_store
 
-    data = downscaler.config.data
+    data, chosen = downscaler.config.data, _chosen(arguments.hours)
     if arguments.input:
         dataset = read_inputs(arguments.input, data)
         found = input_cases(dataset, downscaler.areas, data)
         origin = {"jaxrain_input": ", ".join(Path(path).name for path in arguments.input)}
-        for line in beyond_training(found[0], downscaler.manifest):
+        missing = [line for case in found for line in missing_predictors(case)]
+        beyond = beyond_training(found[0], downscaler.manifest)
+        for line in (*hours_left_out(dataset, chosen), *missing, *beyond):
             print(f"warning: {line}", file=sys.stderr)
     else:
         split = arguments.split or "test"
@@ -341,24 +349,37 @@ def _cases(
             raise InputError(f"--split {split}: there are {', '.join(SPLITS)}")
         found = cases(open_store(data.store, data), data, split, truth=False)
         origin = {"jaxrain_store": str(data.store), "jaxrain_split": split}
-    return _within(found, arguments.hours), origin
+    return _within(found, arguments.hours, chosen), origin
 
 
-def _within(cases: "list[Case]", periods: Sequence[str] | None) -> "list[Case]":
-    """Keeps the hours that lie in one of the periods."""
-    if not periods:
-        return cases
+def _chosen(periods: Sequence[str] | None) -> "Callable[[NDArray], NDArray]":
+    """From hours, datetime64 [T], to which of them lie in a period, bool [T]; all of no periods."""
     import numpy as np
 
     from jaxrain.pairs.recipe import parse_period
 
+    if not periods:
+        return lambda hours: np.ones(len(hours), bool)
     try:
         spans = [parse_period(period) for period in periods]
     except ValueError as error:
         raise InputError(f"--hours: {error}") from None
+    return lambda hours: np.any([(hours >= a) & (hours < b) for a, b in spans], axis=0)
+
+
+def _within(
+    cases: "list[Case]",
+    periods: Sequence[str] | None,
+    chosen: "Callable[[NDArray], NDArray]",
+) -> "list[Case]":
+    """Keeps the hours that are chosen, which lie in one of the periods."""
+    if not periods:
+        return cases
+    import numpy as np
+
     kept = []
     for case in cases:
-        inside = np.any([(case.hours >= a) & (case.hours < b) for a, b in spans], axis=0)
+        inside = chosen(case.hours)
         if inside.any():
             kept.append(replace(case, hours=case.hours[inside], coarse=case.coarse[inside]))
     if not kept:

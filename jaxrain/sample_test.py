@@ -264,6 +264,28 @@ def test_input_files_give_what_the_split_gives(run, whole, tmp_path):
         assert "jaxrain_store" not in made.attrs
 
 
+@pytest.mark.filterwarnings("ignore:tp.*outside what training saw")
+def test_what_input_files_lack_is_said(run, tmp_path, capsys):
+    dataset = coarse_input(run)
+    dataset["tp"][0, 2, 3] = np.nan
+    dataset["tp"][1] = np.nan
+    write_netcdf(dataset, tmp_path / "in.nc")
+    output = tmp_path / "out.nc"
+    words = [str(run), "--output", str(output), "--input", str(tmp_path / "in.nc")]
+    assert sample.main(words) == 0
+    told = capsys.readouterr().err.splitlines()
+    assert [line for line in told if "outside what training saw" not in line] == [
+        "warning: 1 of 2 hours are left out, for the input does not hold all of tp then: "
+        "2020-07-01T07:00",
+        "warning: the input lacks tp at 2.9% of its points over area0, in 1 of 1 hours: "
+        "rain is missing around them",
+    ]
+    with xr.open_dataset(output) as made:
+        assert 0 < float(made["precipitation"].isnull().mean()) < 0.5
+    with pytest.warns(UserWarning, match=r"lacks tp at 51\.4% of its points over area0, in 2 of 2"):
+        load(run).sample(dataset, members=1)
+
+
 def test_an_interrupted_command_goes_on_where_it_was(run, whole, tmp_path, monkeypatch, capsys):
     output = tmp_path / "out.nc"
     save, count = parts.save_part, 0

@@ -1,11 +1,14 @@
 """Predictors that never went through a store, as cases: files of a service, or a Dataset."""
 
-from collections.abc import Sequence
+import itertools
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from jaxrain.errors import InputError
 from jaxrain.grids.grid import Grid
@@ -26,6 +29,7 @@ from jaxrain.weather.variables import (
 
 # Of a cell: a grid that is this much coarser or finer is another product's.
 _SAME_SPACING = 0.02
+_NAMED = 4  # of many hours or channels, in a line
 
 
 def read_inputs(paths: Sequence[str | Path], config: DataConfig) -> xr.Dataset:
@@ -36,7 +40,8 @@ def read_inputs(paths: Sequence[str | Path], config: DataConfig) -> xr.Dataset:
       config: variables and levels that the network was trained on.
 
     Returns:
-      A canonical coarse Dataset with the hours that hold every variable.
+      A canonical coarse Dataset with the hours that hold every variable. The attribute `left_out`
+      lists the others, each with what it lacks; `hours_left_out` reads it.
 
     Raises:
       InputError: a file can't be read or lacks a level, the files are on different grids, no file
@@ -70,7 +75,27 @@ def read_inputs(paths: Sequence[str | Path], config: DataConfig) -> xr.Dataset:
             f"{', '.join(map(str, paths))}: lack {', '.join(lacking)}, which the network was "
             f"trained with; they hold {', '.join(map(str, merged.data_vars))}: add files with it"
         )
-    return _whole_hours(merged, config)
+    return _whole_hours(_with_hours(merged, datasets), config)
+
+
+def hours_left_out(dataset: xr.Dataset, chosen: Callable[[NDArray], NDArray]) -> list[str]:
+    """Says which hours `read_inputs` left out, a line for each set of variables that lack.
+
+    Args:
+      dataset: of `read_inputs`.
+      chosen: which hours matter, of datetime64 [T] to bool [T].
+    """
+    told = [text.partition(" ") for text in dataset.attrs.get("left_out", [])]
+    inside = chosen(np.array([hour for hour, _, _ in told], "datetime64[s]"))
+    lost: dict[str, list[str]] = defaultdict(list)
+    for hour, _, names in itertools.compress(told, inside):
+        lost[names].append(hour)
+    every = chosen(dataset["time"].values).sum() + inside.sum()
+    return [
+        f"{len(hours)} of {every} hours are left out, for the input does not hold all of {names} "
+        f"then: {_first(hours)}"
+        for names, hours in lost.items()
+    ]
 
 
 def input_cases(dataset: xr.Dataset, areas: Sequence[Area], config: DataConfig) -> list[Case]:
@@ -123,6 +148,7 @@ def predictors(dataset: xr.Dataset, config: DataConfig) -> np.ndarray:
     """The channels of a Dataset in the network's order, canonical units, float32 [T, C, h, w].
 
     Variables whose `units` say so come to canonical units; those that say nothing are in them.
+    What is infinite is missing: NaN.
 
     Raises:
       InputError: a variable or level lacks; names those that there are. Or its units are none that
@@ -152,7 +178,24 @@ def predictors(dataset: xr.Dataset, config: DataConfig) -> np.ndarray:
             array = array.transpose("time", y, x).expand_dims("level", axis=1)
         units = str(dataset[name].attrs.get("units") or VARIABLES[name].units)
         fields.append(to_canonical(name, array.values, units, "the input"))
-    return np.concatenate(fields, axis=1)
+    values = np.concatenate(fields, axis=1)
+    values[np.isinf(values)] = np.nan
+    return values
+
+
+def missing_predictors(case: Case) -> list[str]:
+    """Says in a line how many of the points that a case is made from lack some predictor."""
+    matrices = interpolation_matrices(case.coarse_grid, case.fine_grid, ["bilinear"], case.name)
+    rows, columns = (weights[0].any(axis=0) for weights in matrices)
+    missing = np.isnan(case.coarse[:, :, rows][..., columns])  # [T, C, k, l]
+    points = missing.any(axis=1)
+    if not points.any():
+        return []
+    names = [case.channels[index] for index in np.flatnonzero(missing.any(axis=(0, 2, 3)))]
+    return [
+        f"the input lacks {_first(names)} at {points.mean():.1%} of its points over {case.name}, "
+        f"in {points.any(axis=(1, 2)).sum()} of {len(points)} hours: rain is missing around them"
+    ]
 
 
 def beyond_training(case: Case, manifest: dict[str, Any]) -> list[str]:
@@ -181,9 +224,19 @@ def _merge(datasets: list[xr.Dataset]) -> xr.Dataset:
         ) from None
 
 
+def _with_hours(merged: xr.Dataset, datasets: Sequence[xr.Dataset]) -> xr.Dataset:
+    """With those hours too of which a file holds no variable on all levels, NaN."""
+    incomplete = " ".join(dataset.attrs.get("incomplete_hours", "") for dataset in datasets)
+    times = merged["time"].values
+    every = np.union1d(times, np.array(incomplete.split(), times.dtype))
+    return merged if len(every) == len(times) else merged.reindex(time=every)
+
+
 def _whole_hours(dataset: xr.Dataset, config: DataConfig) -> xr.Dataset:
     there = {
-        name: dataset[name].notnull().any([d for d in dataset[name].dims if d != "time"]).values
+        name: (abs(dataset[name]) < np.inf)
+        .any([d for d in dataset[name].dims if d != "time"])
+        .values
         for name in config.variables
     }
     whole = np.all(list(there.values()), axis=0)
@@ -193,7 +246,17 @@ def _whole_hours(dataset: xr.Dataset, config: DataConfig) -> xr.Dataset:
             f"no hour of the input holds all of {', '.join(config.variables)} (hours of each: "
             f"{counts}): give files of the same hours"
         )
-    return dataset.isel(time=whole)
+    left_out = [
+        f"{hour} {', '.join(name for name, hours in there.items() if not hours[index])}"
+        for index, hour in enumerate(np.datetime_as_string(dataset["time"].values, unit="m"))
+        if not whole[index]
+    ]
+    return dataset.isel(time=whole).assign_attrs({"left_out": left_out} if left_out else {})
+
+
+def _first(words: Sequence[str]) -> str:
+    more = len(words) - _NAMED
+    return ", ".join(words[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _check_spacing(grid: Grid, trained: Grid) -> None:

@@ -4,7 +4,14 @@ import xarray as xr
 
 from jaxrain.errors import InputError
 from jaxrain.pairs.cases import cases
-from jaxrain.pairs.inputs import beyond_training, input_cases, predictors, read_inputs
+from jaxrain.pairs.inputs import (
+    beyond_training,
+    hours_left_out,
+    input_cases,
+    missing_predictors,
+    predictors,
+    read_inputs,
+)
 from jaxrain.pairs.store import open_store
 from jaxrain.weather.humidity import relative_humidity
 
@@ -97,6 +104,61 @@ def test_hours_that_lack_a_variable_everywhere_are_no_input(filled, tmp_path):
         dataset.drop_vars("tp").isel(time=slice(3, 9)).to_netcdf(tmp_path / "pl.nc")
     with pytest.raises(InputError, match="no hour of the input holds all of"):
         read_inputs([tmp_path / "tp.nc", tmp_path / "pl.nc"], filled.config())
+
+
+def every(hours):
+    return np.ones(len(hours), bool)
+
+
+def test_hours_that_are_left_out_are_named_with_what_they_lack(filled, tmp_path):
+    config = filled.config()
+    assert hours_left_out(read_inputs([coarse_file(filled)], config), every) == []
+    with xr.open_dataset(coarse_file(filled)) as dataset:
+        dataset[["tp"]].isel(time=slice(6, 9)).to_netcdf(tmp_path / "tp.nc")
+        levels = dataset.drop_vars("tp").isel(time=slice(0, 8)).load()
+        levels["u"][7] = np.inf  # as good as missing
+        levels["v"][7] = np.nan
+        levels.to_netcdf(tmp_path / "pl.nc")
+    joined = read_inputs([tmp_path / "tp.nc", tmp_path / "pl.nc"], config)
+    assert joined.sizes["time"] == 1
+    named = ", ".join(f"2020-01-01T0{hour}:00" for hour in range(4))
+    assert hours_left_out(joined, every) == [
+        "6 of 9 hours are left out, for the input does not hold all of tp then: "
+        f"{named} and 2 more",
+        "1 of 9 hours are left out, for the input does not hold all of u, v then: 2020-01-01T07:00",
+        "1 of 9 hours are left out, for the input does not hold all of u, v, t, r, z then: "
+        "2020-01-01T08:00",
+    ]
+    (line,) = hours_left_out(joined, lambda hours: hours >= np.datetime64("2020-01-01T08"))
+    assert line.startswith("1 of 1 hours are left out")
+    joined.to_netcdf(tmp_path / "kept.nc")
+
+
+def test_hours_of_which_a_file_knows_nothing_are_named(filled, tmp_path):
+    config = filled.config(variables=["u", "t"], target="direct")
+    with xr.open_dataset(coarse_file(filled)) as dataset:
+        levels = dataset[["u", "t"]].isel(time=slice(0, 3)).load()
+    levels = levels.where(levels["time"] != levels["time"][1])
+    levels.to_netcdf(tmp_path / "pl.nc")
+    (line,) = hours_left_out(read_inputs([tmp_path / "pl.nc"], config), every)
+    assert line.endswith("does not hold all of u, t then: 2020-01-01T01:00")
+
+
+def test_predictors_that_lack_in_places_are_said(filled):
+    config = filled.config()
+    areas = open_store(config.store).areas
+    dataset = read_inputs([coarse_file(filled)], config)
+    (case,) = input_cases(dataset, areas, config)
+    assert missing_predictors(case) == []
+    dataset["t"][0, 1, 5, 5] = np.nan
+    dataset["tp"][0, 5, 5] = np.inf
+    dataset["tp"][3, 4, 4] = -np.inf
+    dataset["tp"][5, 10, 11] = np.nan  # beyond the fine grid
+    (case,) = input_cases(dataset, areas, config)
+    assert not np.isinf(case.coarse).any()
+    (line,) = missing_predictors(case)
+    assert line.startswith("the input lacks t500, tp at 0.1% of its points over area0")
+    assert "in 2 of 24 hours" in line
 
 
 def test_values_that_training_never_saw_are_said(filled):
