@@ -148,7 +148,7 @@ def _sample(arguments: argparse.Namespace) -> None:
     cases, origin = _cases(arguments, downscaler)
     config = downscaler.config.sample
     if caveat := downscaler.caveat(config):
-        print(f"warning: {caveat}", file=sys.stderr)
+        _warn([caveat])
     how = f"{config.members} members, {config.sampler} in {config.steps} steps"
     match downscaler.config.diffusion.objective:
         case "regression":
@@ -337,19 +337,24 @@ def _cases(
     data, chosen = downscaler.config.data, _chosen(arguments.hours)
     if arguments.input:
         dataset = read_inputs(arguments.input, data)
-        found = input_cases(dataset, downscaler.areas, data)
+        _warn(hours_left_out(dataset, chosen))
+        found = _within(input_cases(dataset, downscaler.areas, data), arguments.hours, chosen)
+        for case in found:
+            _warn(missing_predictors(case) + beyond_training(case, downscaler.manifest))
         origin = {"jaxrain_input": ", ".join(Path(path).name for path in arguments.input)}
-        missing = [line for case in found for line in missing_predictors(case)]
-        beyond = beyond_training(found[0], downscaler.manifest)
-        for line in (*hours_left_out(dataset, chosen), *missing, *beyond):
-            print(f"warning: {line}", file=sys.stderr)
     else:
         split = arguments.split or "test"
         if split not in SPLITS:
             raise InputError(f"--split {split}: there are {', '.join(SPLITS)}")
-        found = cases(open_store(data.store, data), data, split, truth=False)
+        every = cases(open_store(data.store, data), data, split, truth=False)
+        found = _within(every, arguments.hours, chosen)
         origin = {"jaxrain_store": str(data.store), "jaxrain_split": split}
-    return _within(found, arguments.hours, chosen), origin
+    return found, origin
+
+
+def _warn(lines: Sequence[str]) -> None:
+    for line in lines:
+        print(f"warning: {line}", file=sys.stderr)
 
 
 def _chosen(periods: Sequence[str] | None) -> "Callable[[NDArray], NDArray]":

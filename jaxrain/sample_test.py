@@ -286,6 +286,27 @@ def test_what_input_files_lack_is_said(run, tmp_path, capsys):
         load(run).sample(dataset, members=1)
 
 
+def test_warnings_are_of_the_hours_and_areas_that_are_drawn(run, tmp_path, monkeypatch, capsys):
+    downscaler = load(run)
+    (area,) = downscaler.areas
+    pieces = {"north": (0, 0, 16, 16), "south": (24, 40, 16, 16)}
+    areas = [
+        replace(area, name=name, fine_grid=area.fine_grid.window(*where))
+        for name, where in pieces.items()
+    ]
+    monkeypatch.setattr("jaxrain.downscaler.load", lambda *_: replace(downscaler, areas=areas))
+    dataset = xr.ones_like(coarse_input(run))
+    dataset["tp"][0, -1, -1] = 150.0
+    write_netcdf(dataset, tmp_path / "in.nc")
+    words = [str(run), "--input", str(tmp_path / "in.nc"), "--output"]
+    assert sample.main([*words, str(tmp_path / "one.nc"), "--hours", "2020-07-01T07"]) == 0
+    assert capsys.readouterr().err == ""
+    assert sample.main([*words, str(tmp_path / "both.nc")]) == 0
+    told = capsys.readouterr().err
+    assert told.startswith("warning: tp: 5.6% of the input over south lies outside what training")
+    assert told.count("\n") == 1
+
+
 def test_an_interrupted_command_goes_on_where_it_was(run, whole, tmp_path, monkeypatch, capsys):
     output = tmp_path / "out.nc"
     save, count = parts.save_part, 0

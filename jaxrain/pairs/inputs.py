@@ -185,9 +185,7 @@ def predictors(dataset: xr.Dataset, config: DataConfig) -> np.ndarray:
 
 def missing_predictors(case: Case) -> list[str]:
     """Says in a line how many of the points that a case is made from lack some predictor."""
-    matrices = interpolation_matrices(case.coarse_grid, case.fine_grid, ["bilinear"], case.name)
-    rows, columns = (weights[0].any(axis=0) for weights in matrices)
-    missing = np.isnan(case.coarse[:, :, rows][..., columns])  # [T, C, k, l]
+    missing = np.isnan(_of_case(case))
     points = missing.any(axis=1)
     if not points.any():
         return []
@@ -199,19 +197,27 @@ def missing_predictors(case: Case) -> list[str]:
 
 
 def beyond_training(case: Case, manifest: dict[str, Any]) -> list[str]:
-    """Says which predictors leave the range of the training hours, a line each."""
-    lines = []
+    """Says which of the predictors that a case is made from leave the range of the training hours,
+    a line each."""
+    lines, coarse = [], _of_case(case)
     for index, name in enumerate(case.channels):
         seen = manifest["statistics"]["channels"][name]
-        values = case.coarse[:, index]
+        values = coarse[:, index]
         outside = np.mean((values < seen["min"]) | (values > seen["max"]))
         if outside > 0:
             lines.append(
-                f"{name}: {outside:.1%} of the input lies outside what training saw "
-                f"({seen['min']:.4g} to {seen['max']:.4g} {manifest['units'][name]}), from "
+                f"{name}: {outside:.1%} of the input over {case.name} lies outside what training "
+                f"saw ({seen['min']:.4g} to {seen['max']:.4g} {manifest['units'][name]}), from "
                 f"{np.nanmin(values):.4g} to {np.nanmax(values):.4g}"
             )
     return lines
+
+
+def _of_case(case: Case) -> NDArray:
+    """The predictors at those points that its fine grid lies between, [T, C, k, l]."""
+    matrices = interpolation_matrices(case.coarse_grid, case.fine_grid, ["bilinear"], case.name)
+    rows, columns = (weights[0].any(axis=0) for weights in matrices)
+    return case.coarse[:, :, rows][..., columns]
 
 
 def _merge(datasets: list[xr.Dataset]) -> xr.Dataset:

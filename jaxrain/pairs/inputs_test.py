@@ -166,9 +166,11 @@ def test_values_that_training_never_saw_are_said(filled):
     store = open_store(config.store)
     (case,) = cases(store, config, "train")
     assert beyond_training(case, store.manifest) == []
-    case.coarse[0, case.channels.index("t500"), 0, 0] = 400.0
+    case.coarse[0, case.channels.index("t850"), 10, 11] = 400.0  # beyond the fine grid
+    assert beyond_training(case, store.manifest) == []
+    case.coarse[0, case.channels.index("t500"), 5, 5] = 400.0
     (line,) = beyond_training(case, store.manifest)
-    assert line.startswith("t500")
+    assert line.startswith("t500: 0.1% of the input over area0")
     assert line.endswith("to 400")
 
 
