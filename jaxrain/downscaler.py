@@ -114,10 +114,10 @@ class Downscaler:
         for line in (*said, self.caveat(config)):
             if line is not None:
                 warnings.warn(line, stacklevel=2)
-        rain = np.empty((len(case.hours), members, *case.fine_grid.shape), np.float32)
+        rain = np.empty((len(case.hours), config.members, *case.fine_grid.shape), np.float32)
         items = [Item(hour, member) for hour in range(len(rain)) for member in config.numbers]
         for item, field in self.prepare(case, config)(items):
-            rain[item.hour, item.member - first_member] = field
+            rain[item.hour, item.member - config.first_member] = field
         expect = self.prepare_regression(case, config)
         hours = [Item(hour, 0) for hour in range(len(rain))]
         expected = [field for _, field in expect(hours)] if expect else None
@@ -127,7 +127,7 @@ class Downscaler:
         result = case_dataset(
             case,
             config.numbers,
-            lambda hour, member: rain[hour, member - first_member],
+            lambda hour, member: rain[hour, member - config.first_member],
             products,
             lambda layer, hour: told[hour][layer],
             expected.__getitem__ if expected else None,

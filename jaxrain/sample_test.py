@@ -434,8 +434,20 @@ def test_python_refuses_predictors_that_do_not_fit(run):
         downscaler.sample(dataset.assign_coords(latitude=dataset["latitude"] - 5))
     with pytest.raises(InputError, match="members"):
         downscaler.sample(dataset, members=0)
+    with pytest.raises(InputError, match=r"is a DataArray, expected an xarray.Dataset of tp"):
+        downscaler.sample(dataset["tp"])
     with pytest.warns(UserWarning, match="outside what training saw"):
         downscaler.sample(dataset * 100, members=1)
+
+
+@pytest.mark.filterwarnings("ignore:tp.*outside what training saw")
+def test_python_takes_numbers_that_a_form_or_a_file_gives_as_text(run):
+    downscaler, dataset = load(run), coarse_input(run)
+    told = downscaler.sample(dataset, members="2", first_member="1", seed="3")
+    expected = downscaler.sample(dataset, members=2, first_member=1, seed=3)
+    xr.testing.assert_identical(told, expected)
+    with pytest.raises(InputError, match=r"^members='two': input should be a valid integer"):
+        downscaler.sample(dataset, members="two")
 
 
 def test_several_cases_are_groups_of_one_file(run, tmp_path):

@@ -110,11 +110,16 @@ def input_cases(dataset: xr.Dataset, areas: Sequence[Area], config: DataConfig) 
       One case per area covered.
 
     Raises:
-      InputError: a variable or level lacks, the grid is not as fine as in training, or covers no
-        area.
+      InputError: it is no Dataset, or holds no hours, or one twice; a variable or level lacks or
+        has another dimension; the grid is not as fine as in training, or covers no area.
     """
-    grid, coarse = _grid(dataset), predictors(dataset, config)
-    hours = dataset["time"].values.astype("datetime64[s]")
+    if not isinstance(dataset, xr.Dataset):
+        raise InputError(
+            f"the input is a {type(dataset).__name__}, expected an xarray.Dataset of "
+            f"{', '.join(config.variables)}: make one, as with DataArray.to_dataset(name=...)"
+        )
+    grid, hours = _grid(dataset), _hours(dataset)
+    coarse = predictors(dataset, config)
     found, refused = [], []
     for area in areas:
         here = same_turn(grid, area.fine_grid)
@@ -152,7 +157,7 @@ def predictors(dataset: xr.Dataset, config: DataConfig) -> np.ndarray:
 
     Raises:
       InputError: a variable or level lacks; names those that there are. Or its units are none that
-        it comes in.
+        it comes in, or it has other dimensions.
     """
     lacking = [name for name in config.variables if name not in dataset]
     if lacking:
@@ -165,6 +170,9 @@ def predictors(dataset: xr.Dataset, config: DataConfig) -> np.ndarray:
     fields = []
     for name in config.variables:
         array = dataset[name]
+        if on_levels(name) and "level" in array.coords and "level" not in array.dims:
+            array = array.expand_dims("level")
+        _check_dimensions(array, ("time", *(["level"] if on_levels(name) else []), y, x))
         if on_levels(name):
             there = np.atleast_1d(array["level"].values if "level" in array.coords else ())
             absent = [level for level in config.levels if level not in there]
@@ -274,6 +282,36 @@ def _check_spacing(grid: Grid, trained: Grid) -> None:
                 f"the input's grid has a spacing of {spacing:.4g} {unit}, the network was trained "
                 f"with {expected:.4g}: regrid the input"
             )
+
+
+def _check_dimensions(array: xr.DataArray, expected: tuple[str, ...]) -> None:
+    if set(array.dims) != set(expected):
+        sizes = ", ".join(f"{name} ({size})" for name, size in array.sizes.items())
+        raise InputError(
+            f"the input's {array.name} has the dimensions {sizes}, expected "
+            f"{', '.join(expected)} alone: choose one along each other, as with "
+            "Dataset.isel(number=0)"
+        )
+
+
+def _hours(dataset: xr.Dataset) -> NDArray:
+    """Valid times, datetime64[s] [T]."""
+    times = dataset["time"].values
+    if times.dtype.kind != "M" or np.isnat(times).any():
+        what = times.dtype if times.dtype.kind != "M" else "missing (NaT) of some hours"
+        raise InputError(
+            f"the input's time is {what}, expected datetime64 of each: open the file with times "
+            "decoded, or assign them"
+        )
+    if not times.size:
+        raise InputError("the input holds no hours, expected one or more: look at how it was cut")
+    hours, counts = np.unique(times.astype("datetime64[s]"), return_counts=True)
+    if (counts > 1).any():
+        raise InputError(
+            f"the input holds the hour {hours[counts > 1][0]} {counts.max()} times, expected each "
+            'once: keep one of them, as with Dataset.drop_duplicates("time")'
+        )
+    return times.astype("datetime64[s]")
 
 
 def _axes(dataset: xr.Dataset) -> tuple[str, str]:

@@ -85,6 +85,41 @@ def test_what_does_not_fit_is_named(filled):
         input_cases(dataset.rename(latitude="lat"), areas, config)
 
 
+def test_hours_that_are_none_or_twice_there_are_refused(filled):
+    config = filled.config()
+    areas = open_store(config.store).areas
+    dataset = read_inputs([coarse_file(filled)], config)
+    with pytest.raises(InputError, match="holds no hours, expected one or more"):
+        input_cases(dataset.isel(time=[]), areas, config)
+    with pytest.raises(InputError, match=r"the hour 2020-01-01T02:00:00 2 times, expected each"):
+        input_cases(dataset.isel(time=[1, 2, 3, 2]), areas, config)
+    with pytest.raises(InputError, match=r"time is int64, expected datetime64 of each"):
+        input_cases(dataset.drop_vars("time"), areas, config)
+    nowhen = dataset["time"].where(dataset["time"] > dataset["time"][0])
+    with pytest.raises(InputError, match="time is missing"):
+        input_cases(dataset.assign_coords(time=nowhen), areas, config)
+
+
+def test_predictors_with_other_dimensions_are_refused(filled):
+    config = filled.config()
+    areas = open_store(config.store).areas
+    dataset = read_inputs([coarse_file(filled)], config)
+    members = dataset.expand_dims(number=2)
+    told = r"input's u has the dimensions number \(2\), .* expected time, level, latitude,"
+    with pytest.raises(InputError, match=told):
+        input_cases(members, areas, config)
+    assert len(input_cases(members.isel(number=0), areas, config)) == 1
+    with pytest.raises(InputError, match=r"input's tp has the dimensions latitude \(11\), longi"):
+        input_cases(dataset.assign(tp=dataset["tp"][0]), areas, config)
+
+
+def test_one_level_may_be_no_dimension(filled):
+    config = filled.config(levels=[500])
+    dataset = read_inputs([coarse_file(filled)], config)
+    expected = predictors(dataset, config)
+    np.testing.assert_array_equal(predictors(dataset.sel(level=500), config), expected)
+
+
 def test_units_are_heeded_where_they_are_told(filled):
     config = filled.config()
     dataset = read_inputs([coarse_file(filled)], config)
