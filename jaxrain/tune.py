@@ -152,7 +152,13 @@ def _check_of_fitting(arguments: argparse.Namespace) -> None:
 
 def _choose(downscaler: "Downscaler", store: "Store", arguments: argparse.Namespace) -> None:
     from jaxrain.config import replaced
-    from jaxrain.tuning.chains import chain_cases, recommended, save_trials, try_chain
+    from jaxrain.tuning.chains import (
+        chain_cases,
+        check_chains,
+        recommended,
+        save_trials,
+        try_chain,
+    )
 
     config = downscaler.config
     begins = config.sample.first_guess is not None or arguments.sigma_max is not None
@@ -163,6 +169,7 @@ def _choose(downscaler: "Downscaler", store: "Store", arguments: argparse.Namesp
     ]
     for setting in settings:
         setting.check_heeded(sigma_max=arguments.sigma_max is not None)
+    check_chains(downscaler, settings)
     cases = chain_cases(config, store, arguments.cases)
     _check_there(cases, store)
     trials = []

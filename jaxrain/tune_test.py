@@ -77,6 +77,23 @@ def test_what_the_runs_own_sampler_does_not_take_can_be_tuned(make_run):
     assert (sample.sampler, sample.steps, sample.epsilon_scale) == ("heun", 5, 1.05)
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--samplers", "dpmpp_2m", "heun", "--steps", "3", "2"), "heun:2 cannot be tried: "),
+        (("--chains", "dpmpp_2m:3", "ddim:101"), "ddim:101 cannot be tried: "),
+        (("--chains", "dpmpp_2m:3", "dpmpp_2m:1"), "dpmpp_2m:1 cannot be tried: "),
+    ],
+)
+def test_an_impossible_chain_is_named_before_any_is_drawn(make_run, words, said, capsys):
+    run = make_run("2020-07-01T02/2020-07-01T03")
+    assert tune.main([str(run), *words, "--cases", "1", "--members", "2"]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert said in told.err
+    assert told.err.count("\n") == 1
+
+
 @pytest.mark.parametrize("fit", [("--calibrate",), ("--contrasts", "9")], ids=" ".join)
 @pytest.mark.parametrize(
     "words", [("--samplers", "heun"), ("--steps", "8"), ("--chains", "heun:8")], ids=" ".join

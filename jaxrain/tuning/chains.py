@@ -10,6 +10,7 @@ import numpy as np
 from jaxrain.config import Config
 from jaxrain.downscaler import Downscaler
 from jaxrain.ensembles.settings import SampleConfig
+from jaxrain.errors import InputError
 from jaxrain.pages.pictures import new_figure, png
 from jaxrain.pairs.store import Store, save_json
 from jaxrain.validation import Case, choose_cases, draw, score, spread_skill
@@ -39,6 +40,19 @@ def chain_cases(config: Config, store: Store, count: int) -> list[Case]:
     """Windows of the validation hours, wet ones, as training looks at them."""
     train = dataclasses.replace(config.train, validation_cases=count)
     return choose_cases(dataclasses.replace(config, train=train), store)
+
+
+def check_chains(downscaler: Downscaler, settings: Sequence[SampleConfig]) -> None:
+    """Refuses chains that cannot be drawn, before any is.
+
+    Raises:
+      InputError: names the first of them, as SAMPLER:STEPS.
+    """
+    for config in settings:
+        try:
+            downscaler.program(config)  # built, not compiled
+        except InputError as error:
+            raise InputError(f"{config.sampler}:{config.steps} cannot be tried: {error}") from None
 
 
 def try_chain(

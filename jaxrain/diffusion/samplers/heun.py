@@ -29,7 +29,12 @@ def heun(
     given noise(0); above, fresh noise first raises the level by eta of EDM's largest share
     (S_churn = eta (sqrt(2) - 1) N). It never rises above the first level. Arguments as in
     `jaxrain.diffusion.samplers`.
+
+    Raises:
+      ValueError: fewer than 3 steps, or nothing between the bounds.
     """
+    if steps < 3:
+        raise ValueError(f"no {steps} steps, expected 3 or more: two a level, one the last")
     sigma = karras_sigmas(schedule, (steps + 1) // 2, sigma_min, sigma_max)
     raised = np.minimum(sigma * (1 + eta * _MOST_CHURN), sigma[0])
     fresh = np.sqrt(raised**2 - sigma**2)

@@ -223,5 +223,7 @@ def test_karras_sigmas_are_even_in_the_seventh_root_within_the_schedule():
     np.testing.assert_allclose(np.diff(sigma ** (1 / 7), 2), 0, atol=1e-12)
     whole = karras_sigmas(SCHEDULE, 2, 0.0, np.inf)
     np.testing.assert_allclose(whole, SCHEDULE.sigma[[-1, 1]])
+    with pytest.raises(ValueError, match="no 2 steps, expected 3 or more"):
+        heun(gaussian, noise, SCHEDULE, steps=2)
     with pytest.raises(ValueError, match="no 1 steps"):
         karras_sigmas(SCHEDULE, 1, 0.01, 80.0)
