@@ -27,7 +27,7 @@ from jaxrain.errors import InputError
 from jaxrain.first_guess import load_first_guess
 from jaxrain.pairs.cases import Case
 from jaxrain.pairs.inputs import beyond_training, input_cases, missing_predictors
-from jaxrain.pairs.recipe import BESIDE_KEYS, DataConfig
+from jaxrain.pairs.recipe import BESIDE_KEYS, STATISTICS_KEYS, DataConfig
 from jaxrain.pairs.scaling import Scaling
 from jaxrain.pairs.store import Area, open_areas, open_store, read_manifest, recipe_of
 from jaxrain.stages import load_regression
@@ -317,7 +317,7 @@ def load(run: str | Path, overrides: Sequence[str] = ()) -> Downscaler:
             )
     config = load_config(run / "config.yaml", overrides)
     manifest = read_manifest(run)
-    _check_beside(run, manifest, config.data)
+    _check_trained_with(run, manifest, config.data)
     init, apply = define_network(
         config.model, config.data, len(manifest["channels"]), config.train.precision
     )
@@ -341,15 +341,16 @@ def load(run: str | Path, overrides: Sequence[str] = ()) -> Downscaler:
     )
 
 
-def _check_beside(run: Path, manifest: dict[str, Any], data: DataConfig) -> None:
-    """Two encodings, or two static fields, are as many channels: shapes alone would not tell."""
-    asked = recipe_of(data)
-    for key in BESIDE_KEYS:
-        trained, now = (recipe.get(key, []) for recipe in (manifest["config"], asked))
+def _check_trained_with(run: Path, manifest: dict[str, Any], data: DataConfig) -> None:
+    """Refuses what shapes alone would not tell: another scaling, or as many other static fields."""
+    # A store from before a key was there was made as the key's default says.
+    made, asked = recipe_of(DataConfig()) | manifest["config"], recipe_of(data)
+    for key in STATISTICS_KEYS + BESIDE_KEYS:
+        trained, now = (recipe.get(key, []) for recipe in (made, asked))
         if trained != now:
             raise InputError(
                 f"{run} was trained with data.{key}={trained}, the settings say {now}: leave "
-                f"data.{key} as {run / 'config.yaml'} has it"
+                f"data.{key} as it was, in {run / 'config.yaml'} too"
             )
 
 

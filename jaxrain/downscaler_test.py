@@ -151,6 +151,25 @@ def test_another_description_or_content_is_refused(root, tmp_path, capsys):
     assert "was begun with a store of other static than" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("key", "trained", "edited"),
+    [
+        ("target", "difference", "direct"),
+        ("rain_scaling", "log1p", "sqrt"),
+        ("rain_scale_mm", "0.5", "0.1"),
+    ],
+)
+def test_a_scaling_that_was_edited_afterwards_is_refused(root, tmp_path, key, trained, edited):
+    run = tmp_path / "run"
+    shutil.copytree(root / "run", run)
+    settings = (run / "config.yaml").read_text()
+    assert settings.count(f"  {key}: {trained}\n") == 1
+    (run / "config.yaml").write_text(settings.replace(f"{key}: {trained}\n", f"{key}: {edited}\n"))
+    told = rf"trained with data\.{key}={trained}, the settings say {edited}: leave"
+    with pytest.raises(InputError, match=told):
+        load(run)
+
+
 def test_a_converted_network_is_counted_alike(root, tmp_path, capsys):
     file = tmp_path / "net.safetensors"
     assert convert.main([str(root / "run"), str(file)]) == 0
