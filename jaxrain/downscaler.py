@@ -342,10 +342,11 @@ def load(run: str | Path, overrides: Sequence[str] = ()) -> Downscaler:
 
 
 def _check_trained_with(run: Path, manifest: dict[str, Any], data: DataConfig) -> None:
-    """Refuses what shapes alone would not tell: another scaling, or as many other static fields."""
+    """Refuses what shapes alone would not tell: another scaling, another order of the predictors,
+    or as many other static fields."""
     # A store from before a key was there was made as the key's default says.
     made, asked = recipe_of(DataConfig()) | manifest["config"], recipe_of(data)
-    for key in STATISTICS_KEYS + BESIDE_KEYS:
+    for key in ("variables", "levels", *STATISTICS_KEYS, *BESIDE_KEYS):
         trained, now = (recipe.get(key, []) for recipe in (made, asked))
         if trained != now:
             raise InputError(

@@ -9,11 +9,11 @@ import xarray as xr
 
 from jaxrain import convert, prepare, sample, train
 from jaxrain.config import load_config
-from jaxrain.downscaler import load
+from jaxrain.downscaler import _check_trained_with, load
 from jaxrain.ensembles.drawing import Item, canvas_of
 from jaxrain.errors import InputError
 from jaxrain.pairs.cases import cases
-from jaxrain.pairs.store import open_store
+from jaxrain.pairs.store import open_store, read_manifest
 from jaxrain.training.checkpoint import load_parameters
 from jaxrain.training.network import define_network
 from jaxrain.weather.cf import write_netcdf
@@ -168,6 +168,25 @@ def test_a_scaling_that_was_edited_afterwards_is_refused(root, tmp_path, key, tr
     told = rf"trained with data\.{key}={trained}, the settings say {edited}: leave"
     with pytest.raises(InputError, match=told):
         load(run)
+
+
+@pytest.mark.parametrize(
+    ("variables", "levels", "told"),
+    [
+        (["u", "tp"], [850, 500], r"data\.variables=\['tp', 'u'\]"),
+        (["tp", "u"], [500, 850], r"data\.levels=\[850, 500\]"),
+    ],
+)
+def test_predictors_in_another_order_are_refused(root, variables, levels, told):
+    run = root / "run"
+    manifest = read_manifest(run)
+    manifest["config"] |= {"variables": ["tp", "u"], "levels": [850, 500]}
+    manifest["config"]["coarsen"] = None
+    data = load_config(run / "config.yaml").data
+    data = replace(data, variables=["tp", "u"], levels=[850, 500], coarse=["*.nc"], coarsen=None)
+    _check_trained_with(run, manifest, data)
+    with pytest.raises(InputError, match=f"trained with {told}, the settings say"):
+        _check_trained_with(run, manifest, replace(data, variables=variables, levels=levels))
 
 
 def test_a_converted_network_is_counted_alike(root, tmp_path, capsys):
