@@ -5,6 +5,7 @@ import errno
 import fcntl
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,14 +14,18 @@ from jaxrain.errors import InputError
 
 FILE = ".lock"
 
+# Of file systems that know no such lock, as Lustre without its option flock.
+_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
+
 
 @contextlib.contextmanager
 def hold(folder: Path, work: str, remedy: str) -> Iterator[None]:
     """Holds a folder, made where absent, until the context or the process ends.
 
     What counts is the lock on a file in it (flock), so nothing that a crash leaves behind has to be
-    cleaned up. The holder may rename the folder and remove it: who comes next makes another. What
-    the file says inside is only for people.
+    cleaned up; where the file system knows none, a warning says so and nothing is held. The holder
+    may rename the folder and remove it: who comes next makes another. What the file says inside is
+    only for people.
 
     Args:
       folder: that only one process shall work in.
@@ -53,9 +58,13 @@ def _lock(folder: Path, work: str, remedy: str) -> int | None:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+            if error.errno in _NO_LOCKS:
+                said = f"warning: {folder} lies on a file system without locks: see to it yourself "
+                print(said + "that no other process works there", file=sys.stderr)
+            elif error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+                raise InputError(f"{work} by {_holder(path)}; {remedy}") from None
+            else:
                 raise
-            raise InputError(f"{work} by {_holder(path)}; {remedy}") from None
         if os.path.samestat(os.fstat(descriptor), path.stat()):
             stack.pop_all()
             return descriptor

@@ -1,3 +1,4 @@
+import errno
 import fcntl
 import os
 import shutil
@@ -58,3 +59,12 @@ def test_a_folder_that_its_holder_took_away_is_made_again_for_the_next(tmp_path,
     monkeypatch.setattr(fcntl, "flock", take_it_away_first)
     with hold(folder, *WORK), pytest.raises(InputError):
         hold(folder, *WORK).__enter__()
+
+
+def test_a_file_system_without_locks_is_warned_of(tmp_path, monkeypatch, capsys):
+    def unknown(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", unknown)
+    with hold(tmp_path, *WORK):
+        assert "file system without locks" in capsys.readouterr().err

@@ -8,6 +8,7 @@ drawn on machines that know nothing of each other.
 import argparse
 import hashlib
 import itertools
+import re
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 # Global attributes that say where members come from: of the first three each file's is told, of the
 # others where files differ. What else they don't agree on is left out.
 _DRAWN_BY = ("jaxrain_checkpoint", "jaxrain_seed", "jaxrain_members")
+_NUMBERS = re.compile(r"\d{1,10} to \d{1,10}")
+_ANY = f"0 to {2**31 - 1}"  # of a file that does not say, or not so
 _TOLD = (
     *("run", "checkpoint_step", "objective", "sampler", "steps"),
     *("contrast", "epsilon_scale"),  # none stands for 1
@@ -37,7 +40,7 @@ _TOLD = (
 
 
 class Drawn(NamedTuple):
-    """What members were drawn by, as files tell it: `members` are their numbers, `8 to 15`."""
+    """What members were drawn by, as files tell it; `members` are their numbers, as `8 to 15`."""
 
     checkpoint: str
     seed: str
@@ -141,6 +144,7 @@ def write_pooled(
     if zarr:
         check_replaceable(output)
     with open_parts(output, _fingerprint(forecasts), discard=overwrite) as folder:
+        check_output(output, overwrite=overwrite)  # another process may have made it since
 
         def read_product(number: int, layer: int, hour: int) -> "NDArray[np.float32]":
             return load_part(folder, Part(number, hour, "products"))[layer]
@@ -288,12 +292,13 @@ def _check_same(first: "Forecast", other: "Forecast") -> None:
 
 def _drawn_by(forecast: "Forecast") -> list[Drawn]:
     """Weights, seed and numbers of the members: of a pool there are several of each."""
-    attributes = {name: str(forecast.attributes.get(name, "")) for name in _DRAWN_BY}
-    if not attributes["jaxrain_members"]:  # of a file that does not say, all may be its own
-        many = len(attributes["jaxrain_seed"].split(", "))
-        attributes["jaxrain_members"] = ", ".join([f"0 to {2**31 - 1}"] * many)
-    told = (text.split(", ") for text in attributes.values())
-    return [Drawn(*each) for each in zip(*told, strict=False) if all(each)]
+    checkpoints, seeds, members = (
+        str(forecast.attributes.get(name, "")).split(", ") for name in _DRAWN_BY
+    )
+    if len(members) != len(seeds) or not all(map(_NUMBERS.fullmatch, members)):
+        members = [_ANY] * len(seeds)
+    told = zip(checkpoints, seeds, members, strict=False)
+    return [Drawn(*each) for each in told if all(each)]
 
 
 def _check_seeds(forecasts: "Sequence[Forecast]") -> None:

@@ -212,9 +212,15 @@ def test_members_of_one_seed_that_are_others_are_pooled(tmp_path, capsys):
     assert pool.main([first, then, "--output", output]) == 0
     assert "warning" not in capsys.readouterr().err
     assert read(output).attrs["jaxrain_members"] == "0 to 1, 2 to 3"
-    for pooled in (first, output):
-        error = failing(capsys, pooled, beyond, "--output", tmp_path / "more.nc")
+    for pair in ((first, beyond), (beyond, first), (output, beyond)):
+        error = failing(capsys, *pair, "--output", tmp_path / "more.nc")
         assert "another --first-member, or another --seed" in error
+    for number, unclear in enumerate(("4-5", "4", "4 to 5 to 6", "4 to 5, 6 to 7")):
+        files = [drawn(f"{number}.nc", unclear), output]
+        for order in (files, files[::-1]):
+            assert "another --first-member" in failing(
+                capsys, *order, "--output", tmp_path / "more.nc"
+            )
     others = drawn("dddd.nc", "1 to 2", "two"), drawn("eeeee.nc", "4 to 5", "two")
     assert pool.main([output, others[1], "--output", str(tmp_path / "two.nc")]) == 0
     assert "warning" not in capsys.readouterr().err

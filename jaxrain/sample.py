@@ -242,9 +242,9 @@ def write_ensemble(
         check_replaceable(output)
     config = downscaler.config.sample
     programs = [downscaler.prepare(case, config) for case in cases]  # refuses before it writes
-    check_output(output, overwrite=overwrite)  # another process may have made it since
     made_by = fingerprint(downscaler, cases, config)
     with open_parts(output, made_by, discard=overwrite) as folder:
+        check_output(output, overwrite=overwrite)  # another process may have made it since
         parts = [
             Part(number, hour, member)
             for number, case in enumerate(cases)

@@ -103,16 +103,19 @@ def _verify(arguments: argparse.Namespace) -> None:
             sections = [values_of_text(text).get("data"), store and store.manifest["config"]]
             asked = arguments.truth_variable, arguments.truth_utc_offset
             reading = reading_asked(reading_of_run(sections), *asked)
-            truth = truth_from_files(forecast, arguments.truth, reading)
             notes = offset_told(reading)
+            for note in notes:  # now: hours may lack for it
+                print(f"note: {note}")
+            truth = truth_from_files(forecast, arguments.truth, reading)
         else:
             store, why = store_of(forecast), ""
             truth = truth_from_store(forecast, store)
         against = baselines(forecast, store) | beside
-        notes += left_out(against, why) + without_regression(forecast, against)
-        notes += without_gauges(forecast) if reports else []
-        for note in notes:
+        more = left_out(against, why) + without_regression(forecast, against)
+        more += without_gauges(forecast) if reports else []
+        for note in more:
             print(f"note: {note}")
+        notes += more
         # Before the long part: its reports may fit no hour.
         gauges = verify_gauges(forecast, truth, against, reports) if arguments.stations else []
         cells = coarse_rain(forecast, store)

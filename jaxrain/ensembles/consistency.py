@@ -27,12 +27,13 @@ from jaxrain.pairs.cases import Case
 # Share of the way from a member's own mean to the coarse rain.
 STRENGTHS = {"off": 0.0, "soft": 0.5, "hard": 1.0}
 
-FORM = 4  # of how members are held; fields of another are not of one ensemble with these
+FORM = 5  # of how members are held; fields of another are not of one ensemble with these
 
 MOST_FACTOR = 4.0
 
-# More bring means nearer, with larger factors beside cells that hold little.
+# At most: more bring means nearer, with larger factors beside cells that hold little.
 _ROUNDS = 20
+_NEAR = 1e-6  # of every mean, relative: where rounds end
 
 # Relative: what sums of a cell may differ by, which is nothing that a cell lacks.
 _ROUNDING = 1e-12
@@ -156,7 +157,10 @@ def adjusted(
     factor = np.ones_like(rain)
     for _ in range(_ROUNDS):
         ratio = np.clip(_ratio(goal, means(rain * factor)), 1 / MOST_FACTOR, MOST_FACTOR)
-        change = y.smooth @ (has_say * np.log(ratio)) @ x.smooth.T
+        step = has_say * np.log(ratio)
+        if np.abs(step).max(initial=0) < _NEAR:
+            break
+        change = y.smooth @ step @ x.smooth.T
         np.divide(change, weight, out=change, where=weight > 0)
         factor = np.minimum(factor * np.exp(change), limit)
     factor = np.minimum(factor * spread(_ratio(goal, means(rain * factor))), limit)

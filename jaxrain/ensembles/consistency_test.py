@@ -10,6 +10,7 @@ from jaxrain.ensembles import consistency
 from jaxrain.ensembles.consistency import FORM, MOST_FACTOR, Axis, adjusted, consistent
 from jaxrain.errors import InputError
 from jaxrain.grids.grid import Grid
+from jaxrain.grids.regrid import bilinear_matrix
 from jaxrain.pairs.cases import Case
 
 HOURS = np.array(["2020-07-01T00", "2020-07-01T01"], "datetime64[s]")
@@ -68,9 +69,10 @@ def test_no_point_is_multiplied_to_more_than_the_most():
 
 def test_another_outcome_is_another_form():
     # Fields of one ensemble are told apart by it: where this fails on purpose, raise FORM.
-    held = (consistent(case(), "hard", mm)(rain(), 1)[INNER] for mm in (np.inf, 3.0))
-    found = [np.sqrt(np.square(field).mean()) for field in held]
-    assert (FORM, found) == (4, pytest.approx([9.01411, 8.126629], rel=1e-4))
+    points = np.random.default_rng(9).normal(size=(2, *FINE.shape))
+    held = (consistent(case(), "hard", mm)(rain(), 1) for mm in (np.inf, 3.0))
+    found = [(field * weights).sum() for field, weights in zip(held, points, strict=True)]
+    assert (FORM, found) == (5, pytest.approx([88.739032, 165.11529], rel=1e-5))
 
 
 def _stepwise(*sizes):
@@ -128,8 +130,21 @@ def test_showers_that_lie_elsewhere_are_held_without_edges_like_a_factor_a_cells
         return steps[24::25].mean() / np.delete(steps, np.s_[24::25]).mean() - 1
 
     held = edge()
+    with monkeypatch.context() as other:  # a factor that is even nowhere
+        other.setattr(consistency, "bilinear_matrix", lambda *of: bilinear_matrix(*of) / 2 + 0.25)
+        assert held < 0.95 * edge()
     monkeypatch.setattr(consistency, "_ROUNDS", 0)
     assert held < 0.5 * edge()
+
+
+def test_the_coarse_rain_is_its_own_channel_and_never_below_0():
+    this = case()
+    fields = np.concatenate([np.full_like(this.coarse, 250.0), this.coarse], axis=1)
+    fields[1, 1, 2, 1] = -0.01
+    got = consistent(replace(this, channels=["t500", "tp"], coarse=fields), "hard")(rain(), 1)
+    expected = np.maximum(fields[1, 1, 1:4, :3], 0)
+    np.testing.assert_allclose(cells(got), expected, rtol=1e-5, atol=1e-6)
+    assert got.min() == 0
 
 
 def test_a_cell_that_factors_can_bring_what_it_lacks_stays_dry_where_it_was():

@@ -100,6 +100,11 @@ class SampleConfig:
     @model_validator(mode="after")
     def _keys_agree(self) -> "SampleConfig":
         parse_products(self.products, self.thresholds_mm)
+        if self.first_member + self.members > 2**31:
+            raise ValueError(
+                f"first_member={self.first_member} and members={self.members} go beyond number "
+                f"{2**31 - 1}: take smaller ones"
+            )
         if self.first_guess is not None:
             if self.sampler not in SAMPLERS_FROM_A_GUESS:
                 raise ValueError(

@@ -78,7 +78,7 @@
     const parts = [
       ["truth", "Truth", truth, rain],
       ["compared", data.beside[number("beside")], of(first.beside + number("beside")), rain],
-      ["one", `Member ${number("member") + 1}`, of(first.member + number("member")), rain],
+      ["one", `Member ${data.numbers[number("member")]}`, of(first.member + number("member")), rain],
       ["mean", "Mean of all members", of(first.mean), rain],
       ["probability", `Probability of ${threshold} mm`,
         of(first.probability + number("threshold")), chance, rim(field, truth, threshold)],

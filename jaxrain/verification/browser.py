@@ -95,6 +95,7 @@ def make_reel(
         "fields": pictures,
         "beside": list(baselines),
         "members": min(count, MOST_MEMBERS),
+        "numbers": forecast.cases[0].numbers[:MOST_MEMBERS],
         "thresholds": THRESHOLDS_MM,
         "rain": {"edges": RAIN_EDGES_MM, "colours": [MISSING, DRY, *RAIN_COLOURS]},
         "probability": {"edges": PROBABILITY_EDGES[:-1], "colours": _probability_colours()},
@@ -110,7 +111,7 @@ def render(reel: Reel) -> str:
     # What files say may hold '</script>'.
     data = json.dumps(content, separators=(",", ":")).replace("<", "\\u003c")
     hours = [f"{field['case']}, hour to {field['time']} UTC" for field in content["fields"]]
-    members = [f"member {number + 1}" for number in range(content["members"])]
+    members = [f"member {number}" for number in content["numbers"]]
     thresholds = [f"{threshold:g} mm or more" for threshold in THRESHOLDS_MM]
     controls = (
         _choice("hour", "Hour", hours, 0)

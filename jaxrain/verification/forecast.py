@@ -40,6 +40,13 @@ class Case:
         return self._read("precipitation", hour)
 
     @property
+    def numbers(self) -> list[int]:
+        """Of the members, [M]: as the file has them, or else from 0."""
+        member = self.dataset["precipitation"].coords.get("member")
+        count = self.dataset.sizes["member"]
+        return list(range(count)) if member is None else [int(number) for number in member]
+
+    @property
     def has_coarse(self) -> bool:
         """Whether coarse rain stands beside the members: the predictors held some."""
         return "coarse_precipitation" in self.dataset

@@ -29,6 +29,7 @@ class Scene:
       coarse: coarse rain on the same grid [mm], shape [H, W].
       coarse_name: how it came to that grid.
       members: the first three [mm], shape [3, H, W] or fewer.
+      numbers: of these members.
       mean: of all members [mm], shape [H, W].
       count: how many members there are.
       threshold: of the probability [mm].
@@ -41,6 +42,7 @@ class Scene:
     coarse: np.ndarray
     coarse_name: str
     members: np.ndarray
+    numbers: Sequence[int]
     mean: np.ndarray
     count: int
     threshold: float
@@ -54,8 +56,10 @@ def scene(
     coarse: np.ndarray,
     coarse_name: str,
     members: np.ndarray,
+    numbers: Sequence[int],
 ) -> Scene:
-    """What is drawn of an hour, from all its members [M, H, W]; the rest as in `Scene`.
+    """What is drawn of an hour, from all its members [M, H, W] and their numbers [M]; the rest as
+    in `Scene`.
 
     The probability is of 5 mm where the hour has much of it, else of 1 mm.
     """
@@ -70,6 +74,7 @@ def scene(
         coarse=coarse,
         coarse_name=coarse_name,
         members=members[:3],
+        numbers=numbers[:3],
         mean=mean,
         count=len(members),
         threshold=threshold,
@@ -110,7 +115,7 @@ def map_figure(shown: Scene) -> Figure:
     ]
     panels += [
         (ax, member, f"Member {number}")
-        for number, (ax, member) in enumerate(zip(axes[1], shown.members, strict=False), 1)
+        for ax, member, number in zip(axes[1], shown.members, shown.numbers, strict=False)
     ]
     rain_image = None
     for ax, values, title in panels:

@@ -30,10 +30,22 @@ def test_each_map_shows_its_field_the_right_way_up(members):
     rain[0, 0] = 7.0  # south-west
     truth = rain.copy()
     truth[19, 29] = np.nan
-    shown = scene("title", grid, truth, rain, "Coarse input", np.stack([rain] * members))
+    shown = scene(
+        "title",
+        grid,
+        truth,
+        rain,
+        "Coarse input",
+        np.stack([rain] * members),
+        range(7, 7 + members),
+    )
     figure = map_figure(shown)
     images = [ax.images[0] for ax in figure.axes if ax.images]
     assert len(images) == 4 + min(members, 3)
+    titles = [ax.get_title() for ax in figure.axes]
+    assert [title for title in titles if title.startswith("Member")] == [
+        f"Member {number}" for number in range(7, 7 + min(members, 3))
+    ]
     for image in images:
         values = image.get_array()
         assert values[-1, 0] == values.max() > 0  # drawn from the top: south is last
@@ -50,9 +62,13 @@ def test_probability_is_the_share_of_members_and_unknown_where_one_is():
     members = np.zeros((4, 4, 5))
     members[:3, 0, 0] = 5.0
     members[1, 3, 4] = np.nan
-    heavy = scene("title", grid, np.full((4, 5), 6.0), members[0], "Coarse input", members)
+    heavy = scene(
+        "title", grid, np.full((4, 5), 6.0), members[0], "Coarse input", members, range(4)
+    )
     assert heavy.threshold == 5.0
     assert heavy.probability[0, 0] == 0.75
     assert np.isnan(heavy.probability[3, 4])
-    light = scene("title", grid, np.full((4, 5), np.nan), members[0], "Coarse input", members)
+    light = scene(
+        "title", grid, np.full((4, 5), np.nan), members[0], "Coarse input", members, range(4)
+    )
     assert light.threshold == 1.0

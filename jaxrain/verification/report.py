@@ -176,6 +176,7 @@ def _scene(forecast: Forecast, field: Field, truth: Truth, baselines: dict[str, 
         truth(case, field.hour),
         *_input_of(systems),
         systems[MODEL],
+        case.numbers,
     )
 
 

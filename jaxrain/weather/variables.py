@@ -47,7 +47,14 @@ class Variable:
     cell_methods: str = "time: point"
 
 
-_RAIN_FACTORS = {"m": 1000.0, "mofwaterequivalent": 1000.0, "mm": 1.0, "mm/h": 1.0, "kgm-2": 1.0}
+_RAIN_FACTORS = {
+    "m": 1000.0,
+    "mofwaterequivalent": 1000.0,
+    "mm": 1.0,
+    "mm/h": 1.0,
+    "mmh-1": 1.0,
+    "kgm-2": 1.0,
+}
 
 VARIABLES: dict[str, Variable] = {
     variable.name: variable
