@@ -185,6 +185,8 @@ def test_predictors_in_another_order_are_refused(root, variables, levels, told):
     data = load_config(run / "config.yaml").data
     data = replace(data, variables=["tp", "u"], levels=[850, 500], coarse=["*.nc"], coarsen=None)
     _check_trained_with(run, manifest, data)
+    older = manifest | {"config": {k: v for k, v in manifest["config"].items() if k != "target"}}
+    _check_trained_with(run, older, data)  # from before there was such a setting
     with pytest.raises(InputError, match=f"trained with {told}, the settings say"):
         _check_trained_with(run, manifest, replace(data, variables=variables, levels=levels))
 

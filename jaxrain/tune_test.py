@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from jaxrain import sample, tune, verify
-from jaxrain.config import load_config
+from jaxrain.config import load_config, save_config
 from jaxrain.downscaler import load
 from jaxrain.pairs.store import open_store
 from jaxrain.tuning.contrasting import PLAIN, SCORES
@@ -140,6 +140,11 @@ def test_the_contrast_that_fits_becomes_the_runs_default(make_run, tmp_path, cap
     assert tune.main([*words, "--dry-run"]) == 0
     assert load_config(run / "config.yaml").sample.contrast == 1
     assert tune.main([*words, "--epsilon-scale", "1.1"]) == 2  # ddpm takes none
+    config = load_config(run / "config.yaml")
+    later = dataclasses.replace(config, sample=dataclasses.replace(config.sample, first_member=2))
+    save_config(later, run / "config.yaml")
+    assert tune.main([*words, "--dry-run"]) == 0
+    save_config(config, run / "config.yaml")
     assert tune.main(words) == 0
     found = json.loads((run / "report" / "contrast.json").read_text())
     most, less = (trial["scores"] for trial in found["trials"])
