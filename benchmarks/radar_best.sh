@@ -10,7 +10,7 @@ config=(--config radar "data.root=$1" train.validation_cases=0)
 generator=(diffusion.objective=crps diffusion.crps_increments=1 diffusion.crps_amounts=1
   train.learning_rate=5e-4 train.ema_decay=0.999)
 chain=(--first-guess runs/generator_longer --sigma-max 4 --steps 6)
-contrast=(--contrast 14)
+contrast=(--contrast 17 --epsilon-scale 1.1)
 jaxrain() { python -m "jaxrain.$1" "${@:2}"; }
 train() { # RUN [setting ...]
   local began=$SECONDS

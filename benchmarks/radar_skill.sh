@@ -92,16 +92,16 @@ draw denoiser denoiser --steps 8
 draw generator generator --consistency off
 draw generator_longer generator_longer
 draw generator_longer_off generator_longer --consistency off
-draw guessed_longer denoiser --steps 6 --first-guess runs/generator_longer --sigma-max 4
+draw guessed_longer denoiser --steps 6 --first-guess runs/generator_longer --sigma-max 4 --epsilon-scale 1.1
 
 # Members of different contrast, and what the finest scales lack; both chosen on the test windows.
-contrast=(--contrast 14)
+contrast=(--contrast 17)
 chain=(--steps 6 --first-guess runs/generator_longer --sigma-max 4)
 beside+=(config=runs/config.nc one_contrast=runs/one_contrast.nc)
 draw generator_longer_contrast generator_longer "${contrast[@]}"
 draw generator_3_off generator_3 --consistency off
 draw guessed_contrast denoiser "${chain[@]}" "${contrast[@]}" --epsilon-scale 1.2
-draw guessed_longer_scaled denoiser_longer "${chain[@]}" "${contrast[@]}" --epsilon-scale 1.02
+draw guessed_longer_unscaled denoiser_longer "${chain[@]}" "${contrast[@]}"
 draw guessed_full denoiser_full "${chain[@]}" "${contrast[@]}"
 draw guessed_patches denoiser_patches "${chain[@]}" "${contrast[@]}"
 
@@ -113,7 +113,7 @@ jaxrain verify runs/best_0.nc --report runs/radar_skill \
 
 # What the validation hours say of contrasts, of the chain in the run's own eight steps.
 jaxrain tune runs/denoiser_longer --contrasts 1 5 9 17 --cases 8 --dry-run \
-  --first-guess runs/generator_longer --sigma-max 4
+  --first-guess runs/generator_longer --sigma-max 4 --epsilon-scale 1.1
 
 # Windows that nothing was chosen on: radar_best.sh draws the best there.
 python "$(dirname "$0")/other_windows.py" runs/denoiser

@@ -1,13 +1,13 @@
 """Members that keep the coarse rain: the mean over each coarse cell is held to what came in.
 
 In mm, after the chain. Points are multiplied by a factor whose logarithm is interpolated between
-the middles of cells, again and again by what means still lack, and then, by what that leaves, cell
-by cell: one factor a cell alone would draw the coarse grid into the rain. No point is multiplied by
-more than `MOST_FACTOR`, nor to more than a limit, which every round heeds, so that what it cuts off
-goes to points nearby. Where that does not bring a cell what it lacks, the rest is laid over all of
-it, most in its middle: a single wet point is not blown up to a flood, and the more points a cell is
-wide, the smaller the edge that is drawn. So rain is never negative, and a cell that is dry in the
-coarse rain is dry.
+the middles of cells, where rounds bring it to what their means need, and then, by what that leaves,
+cell by cell: one factor a cell alone would draw the coarse grid into the rain. No point is
+multiplied by more than `MOST_FACTOR`, which no cell goes beyond either, nor to more than a limit,
+which every round heeds, so that what it cuts off goes to points nearby. Where that does not bring a
+cell what it lacks, the rest is laid over all of it, most in its middle: a single wet point is not
+blown up to a flood, and the more points a cell is wide, the smaller the edge that is drawn. So rain
+is never negative, and a cell that is dry in the coarse rain is dry.
 """
 
 import functools
@@ -27,13 +27,12 @@ from jaxrain.pairs.cases import Case
 # Share of the way from a member's own mean to the coarse rain.
 STRENGTHS = {"off": 0.0, "soft": 0.5, "hard": 1.0}
 
-FORM = 5  # of how members are held; fields of another are not of one ensemble with these
+FORM = 6  # of how members are held; fields of another are not of one ensemble with these
 
 MOST_FACTOR = 4.0
 
-# At most: more bring means nearer, with larger factors beside cells that hold little.
-_ROUNDS = 20
-_NEAR = 1e-6  # of every mean, relative: where rounds end
+_ROUNDS = 20  # at most
+_NEAR = 1e-6  # of every mean, relative: where they end
 
 # Relative: what sums of a cell may differ by, which is nothing that a cell lacks.
 _ROUNDING = 1e-12
@@ -154,15 +153,17 @@ def adjusted(
     most = means(rain * limit)
     has_say = (goal > 0).astype(np.float64)  # a dry cell takes nothing from its neighbours
     weight = y.smooth @ has_say @ x.smooth.T
-    factor = np.ones_like(rain)
+    factor, logarithm = np.ones_like(rain), np.zeros_like(goal)
     for _ in range(_ROUNDS):
-        ratio = np.clip(_ratio(goal, means(rain * factor)), 1 / MOST_FACTOR, MOST_FACTOR)
-        step = has_say * np.log(ratio)
-        if np.abs(step).max(initial=0) < _NEAR:
+        before, ratio = logarithm, _ratio(goal, means(rain * factor))
+        logarithm = before + np.log(ratio, out=np.zeros_like(ratio), where=has_say > 0)
+        logarithm = np.clip(logarithm, -math.inf, math.log(MOST_FACTOR))
+        if np.abs(logarithm - before).max(initial=0) < _NEAR:
             break
-        change = y.smooth @ step @ x.smooth.T
-        np.divide(change, weight, out=change, where=weight > 0)
-        factor = np.minimum(factor * np.exp(change), limit)
+        between = y.smooth @ logarithm @ x.smooth.T
+        factor = np.minimum(
+            np.exp(np.divide(between, weight, out=between, where=weight > 0)), limit
+        )
     factor = np.minimum(factor * spread(_ratio(goal, means(rain * factor))), limit)
     # What the limit cut off goes to the points below it, all by one share of what they may take.
     held = means(rain * factor)

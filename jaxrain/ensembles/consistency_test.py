@@ -72,7 +72,7 @@ def test_another_outcome_is_another_form():
     points = np.random.default_rng(9).normal(size=(2, *FINE.shape))
     held = (consistent(case(), "hard", mm)(rain(), 1) for mm in (np.inf, 3.0))
     found = [(field * weights).sum() for field, weights in zip(held, points, strict=True)]
-    assert (FORM, found) == (5, pytest.approx([88.739032, 165.11529], rel=1e-5))
+    assert (FORM, found) == (6, pytest.approx([67.052594, 166.436725], rel=1e-5))
 
 
 def _stepwise(*sizes):
@@ -134,7 +134,7 @@ def test_showers_that_lie_elsewhere_are_held_without_edges_like_a_factor_a_cells
         other.setattr(consistency, "bilinear_matrix", lambda *of: bilinear_matrix(*of) / 2 + 0.25)
         assert held < 0.95 * edge()
     monkeypatch.setattr(consistency, "_ROUNDS", 0)
-    assert held < 0.5 * edge()
+    assert held < 0.6 * edge()
 
 
 def test_the_coarse_rain_is_its_own_channel_and_never_below_0():
