@@ -92,7 +92,7 @@ draw denoiser denoiser --steps 8
 draw generator generator --consistency off
 draw generator_longer generator_longer
 draw generator_longer_off generator_longer --consistency off
-draw guessed_longer denoiser --steps 6 --first-guess runs/generator_longer --sigma-max 4 --epsilon-scale 1.1
+draw guessed_longer denoiser --steps 6 --first-guess runs/generator_longer --sigma-max 4
 
 # Members of different contrast, and what the finest scales lack; both chosen on the test windows.
 contrast=(--contrast 17)
