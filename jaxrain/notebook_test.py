@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from jaxrain import prepare, train
+from jaxrain.config import load_config
 
 DOCS = Path(__file__).parent.parent / "docs"
 NOTEBOOK = json.loads((DOCS / "notebook.ipynb").read_text(encoding="utf-8"))
@@ -19,6 +20,12 @@ def test_every_cell_was_executed_in_order():
     assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
     shown = [output for cell in cells for output in cell["outputs"]]
     assert any("image/png" in output.get("data", {}) for output in shown)
+
+
+def test_it_was_executed_with_the_demo_as_it_is():
+    settings = load_config("demo").sample
+    shown = json.dumps([cell.get("outputs") for cell in NOTEBOOK["cells"]])
+    assert f"{settings.sampler} in {settings.steps} steps" in shown
 
 
 @pytest.mark.slow
