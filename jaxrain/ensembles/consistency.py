@@ -157,7 +157,7 @@ def adjusted(
     for _ in range(_ROUNDS):
         before, ratio = logarithm, _ratio(goal, means(rain * factor))
         logarithm = before + np.log(ratio, out=np.zeros_like(ratio), where=has_say > 0)
-        logarithm = np.clip(logarithm, -math.inf, math.log(MOST_FACTOR))
+        logarithm = np.minimum(logarithm, math.log(MOST_FACTOR))
         if np.abs(logarithm - before).max(initial=0) < _NEAR:
             break
         between = y.smooth @ logarithm @ x.smooth.T
