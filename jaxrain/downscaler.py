@@ -284,6 +284,8 @@ class Downscaler:
             **chain,
             "jaxrain_tile": np.int32(tile),
             "jaxrain_overlap": np.int32(overlap),
+            "jaxrain_tile_anchor": "first pixel of the area's grid; a case that is no longer than "
+            "a tile is one tile along that axis",
             "jaxrain_config": config_text(dataclasses.replace(self.config, sample=config)),
         }
 

@@ -8,9 +8,11 @@ from typing import Any
 
 from jaxrain import __version__
 from jaxrain.downscaler import Downscaler
+from jaxrain.ensembles.canvas import FORM as padding_form
 from jaxrain.ensembles.consistency import FORM as consistency_form
 from jaxrain.ensembles.member_contrast import FORM as contrast_form
 from jaxrain.ensembles.settings import SampleConfig
+from jaxrain.grids.tiling import Lattice
 from jaxrain.pairs.cases import Case, hash_cases, hash_drifts
 from jaxrain.pairs.recipe import DataConfig
 
@@ -34,6 +36,8 @@ def fingerprint(
     for name in ("contrast", "epsilon_scale"):
         if settings[name] == 1.0:  # as before there was such a setting
             del settings[name]
+    lattices = [Lattice.anchored(c.fine_grid.shape, tile, overlap, c.origin) for c in cases]
+    padded = any(lattice.canvas != lattice.shape for lattice in lattices)
     return {
         "version of jaxrain": __version__,
         "checkpoint": downscaler.checkpoint,
@@ -41,6 +45,8 @@ def fingerprint(
         **({"calibration": downscaler.calibration.sha256()} if downscaler.calibration else {}),
         "network": hashlib.sha256(json.dumps(network, sort_keys=True).encode()).hexdigest(),
         "input": hash_cases(cases),
+        # As before there was a form of them, where all of the canvas is the field.
+        **({"form of padding": str(padding_form)} if padded else {}),
         **_beside(data, downscaler.manifest),
         **({"steering wind": hash_drifts(cases)} if config.noise_correlation else {}),
         **{name: str(value) for name, value in settings.items() if name not in _FREE},

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -195,7 +196,7 @@ def make_case(
         origin=(row, column),
         tile=tile,
         overlap=overlap,
-        maps=place_maps(area.statics, config.data.encodings, fine, (row, column), area.name),
+        maps=partial(place_maps, area.statics, config.data.encodings, area=area.name),
     )
     bilinear = np.full((height, width), np.nan, np.float32)
     if RAIN_CHANNEL in channels:

@@ -189,8 +189,7 @@ def make_chain(
         mask, rain_mm = coarse_rain(scaling, coarse, each(weights_y), each(weights_x))
 
         def inside(field: jax.Array) -> jax.Array:
-            height, width = lattice.shape
-            return field[:, :height, :width, 0]
+            return field[:, *lattice.field, 0]
 
         known = inside(mask) > 0
         tile = lattice.tile
@@ -246,9 +245,8 @@ def make_chain(
             rain = decode_target(scaling, inside(x0), coarse_mm)
             rain = sharpened(rain, known, powers, cell, most_mm)
             own = encode_target(scaling, rain, coarse_mm)
-            height, width = lattice.shape
             # What is dry was so before, or nearly, and of rounding would come a trace of rain.
-            return x0.at[:, :height, :width, 0].set(jnp.where(rain > 0, own, inside(x0)))
+            return x0.at[:, *lattice.field, 0].set(jnp.where(rain > 0, own, inside(x0)))
 
         begun = None
         if guess is not None:

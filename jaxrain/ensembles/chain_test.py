@@ -163,6 +163,20 @@ def test_a_window_at_a_tile_edge_meets_the_noise_of_the_whole():
     np.testing.assert_allclose(draw(smooth, window, coarse, [0]), whole[:, 32:, 32:], atol=1e-3)
 
 
+@pytest.mark.parametrize("place", [(10, 41, 45, 34), (27, 0, 33, 33), (33, 3, 25, 70)])
+def test_a_piece_is_cut_along_the_lines_of_the_whole_and_sees_what_lies_around_it(place):
+    """Of one evaluation of the network it is the same as there, but for its rim, where the whole
+    may have another tile that reaches in."""
+    coarse, overlap = coarse_fields(1), 8
+    row, column, height, width = place
+    whole = draw(smooth, canvas(tile=24, overlap=overlap), coarse, [0], steps=1)
+    where = canvas(FINE.window(*place), (row, column), tile=24, overlap=overlap)
+    piece = draw(smooth, where, coarse, [0], steps=1)
+    inner = (slice(None), slice(overlap, -overlap), slice(overlap, -overlap))
+    expected = whole[:, row : row + height, column : column + width]
+    np.testing.assert_allclose(piece[inner], expected[inner], atol=1e-4)
+
+
 def each_point(parameters, x, s):
     """A network without neighbours, told by all that is beside the weather."""
     predictors = len(SCALING.channels)
@@ -175,7 +189,15 @@ def each_point(parameters, x, s):
 def test_each_tile_sees_its_places_maps_and_its_items_hour(tile, overlap, batch):
     maps = np.random.default_rng(3).normal(size=(*FINE.shape, 2)).astype(np.float32)
     minutes = np.asarray([6 * 60, 9 * 60])  # of 1970-01-01, UTC
-    where = canvas(tile=tile, overlap=overlap, maps=maps)
+    side = np.multiply(2, FINE.shape)  # beyond the field the maps go on
+    beyond = np.resize(maps, (*side, 2))
+    beyond[: FINE.shape[0], : FINE.shape[1]] = maps
+
+    def of(grid, origin):
+        assert origin == (0, 0)
+        return beyond[: grid.shape[0], : grid.shape[1]]
+
+    where = canvas(tile=tile, overlap=overlap, maps=of)
     config = SampleConfig(steps=2, batch=batch)
     downscale = make_downscale(each_point, SCALING, PROCESS, config, ["hour_of_day"])
     coarse = coarse_fields(2)

@@ -1,6 +1,7 @@
 """Draws the members of cases, as many at a time as fill the machine."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -45,7 +46,7 @@ def canvas_of(case: Case, data: DataConfig, config: SampleConfig) -> Canvas:
         origin=case.origin,
         tile=tile,
         overlap=overlap,
-        maps=place_maps(case.statics, data.encodings, case.fine_grid, case.origin, case.area),
+        maps=partial(place_maps, case.statics, data.encodings, area=case.area),
     )
 
 

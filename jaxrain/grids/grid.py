@@ -57,6 +57,27 @@ class Grid:
             mapping=self.mapping,
         )
 
+    def padded(self, before: tuple[int, int], shape: tuple[int, int]) -> "Grid":
+        """The grid that goes on around this one as its points do near its edges.
+
+        Args:
+          before: rows and columns more at its beginning.
+          shape: of the whole, at least as much as this grid and what comes before it.
+        """
+        after = (n - first - own for n, first, own in zip(shape, before, self.shape, strict=True))
+        beyond = list(zip(before, after, strict=True))
+
+        def more(values: np.ndarray | None, pads: list[tuple[int, int]]) -> np.ndarray | None:
+            if values is None:
+                return None
+            return np.pad(values, pads, mode="reflect", reflect_type="odd")
+
+        y, x = more(self.y, beyond[:1]), more(self.x, beyond[1:])
+        assert y is not None
+        assert x is not None
+        places = more(self.latitude, beyond), more(self.longitude, beyond)
+        return Grid(y, x, self.projected, *places, self.mapping)
+
     def same_as(self, other: "Grid") -> bool:
         """Whether both have the same points, to a thousandth of a cell."""
         return (

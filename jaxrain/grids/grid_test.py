@@ -25,6 +25,19 @@ def test_a_window_outside_is_refused(place):
         _grid().window(*place)
 
 
+def test_a_padded_grid_goes_on_as_it_is():
+    rows, columns = np.mgrid[0.0:9, 0:7]
+    places = {"projected": True, "latitude": rows + 0.1 * columns, "longitude": columns - rows}
+    grid = _grid(**places)
+    inner = grid.window(3, 2, 4, 3)
+    again = inner.padded((3, 2), grid.shape)
+    for name in ("y", "x", "latitude", "longitude"):
+        np.testing.assert_allclose(getattr(again, name), getattr(grid, name), atol=1e-12)
+    assert inner.padded((0, 0), inner.shape).same_as(inner)
+    far = inner.padded((0, 0), (40, 3)).y
+    np.testing.assert_allclose(np.diff(far), inner.y[1] - inner.y[0])
+
+
 def test_grids_are_the_same_up_to_rounding_alone():
     grid = _grid()
     assert grid.same_as(_grid(y=grid.y + 1e-5))

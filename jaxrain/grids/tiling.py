@@ -1,9 +1,10 @@
 """A lattice of overlapping tiles over a field of any size, and weights that blend them seamlessly.
 
-Tiles start at multiples of `tile - overlap` from the field's first pixel. The last tile of each
-axis may reach beyond the field: the *canvas* is the field padded at its far side up to the
-lattice's end. So where a tile lies depends on the origin, the tile and the overlap alone, never on
-how far the field goes on.
+Along an axis that is longer than a tile, tiles start at multiples of `tile - overlap` from the
+first pixel of the grid that the field is a piece of, so that pieces of one grid are cut along the
+same lines. A shorter axis is one tile, which starts with it. The *canvas* is the field padded on
+both sides to the lattice's ends. So where a tile lies depends on the grid, the tile and the overlap
+alone, never on how far the field goes on.
 """
 
 from dataclasses import dataclass
@@ -20,11 +21,34 @@ class Lattice:
       shape: (height, width) of the field [pixels].
       tile: edge of a tile [pixels].
       overlap: pixels shared by neighbouring tiles, less than `tile`.
+      before: pixels of the canvas before the field's first row and column, less than `tile -
+        overlap`.
     """
 
     shape: tuple[int, int]
     tile: int
     overlap: int
+    before: tuple[int, int] = (0, 0)
+
+    @classmethod
+    def anchored(
+        cls, shape: tuple[int, int], tile: int, overlap: int, origin: tuple[int, int]
+    ) -> "Lattice":
+        """The lattice over a piece of a grid.
+
+        Args:
+          shape: (height, width) of the piece [pixels].
+          tile: edge of a tile [pixels].
+          overlap: pixels shared by neighbouring tiles.
+          origin: row and column of the piece's first pixel in the grid; below 0 beyond it.
+
+        Raises:
+          ValueError: there is no such lattice.
+        """
+        cls(shape, tile, overlap)  # refused before a stride of 0 divides
+        stride = tile - overlap
+        y, x = (at % stride if n > tile else 0 for at, n in zip(origin, shape, strict=True))
+        return cls(shape, tile, overlap, (y, x))
 
     def __post_init__(self) -> None:
         if min(self.shape) < 1 or self.tile < 1 or not 0 <= self.overlap < self.tile:
@@ -37,7 +61,8 @@ class Lattice:
     def counts(self) -> tuple[int, int]:
         """Tiles along y and x: as few as cover the field."""
         stride = self.tile - self.overlap
-        rows, columns = (1 + max(0, -(-(n - self.tile) // stride)) for n in self.shape)
+        reach = (first + n for first, n in zip(self.before, self.shape, strict=True))
+        rows, columns = (1 + max(0, -(-(n - self.tile) // stride)) for n in reach)
         return rows, columns
 
     @property
@@ -49,10 +74,18 @@ class Lattice:
 
     @property
     def corners(self) -> NDArray[np.int32]:
-        """First row and column of every tile, row by row, shape [tiles, 2]."""
+        """First row and column of every tile on the canvas, row by row, shape [tiles, 2]."""
         stride = self.tile - self.overlap
         rows, columns = (np.arange(n, dtype=np.int32) * stride for n in self.counts)
         return np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1).reshape(-1, 2)
+
+    @property
+    def field(self) -> tuple[slice, slice]:
+        """Rows and columns of the canvas that are the field's."""
+        rows, columns = (
+            slice(first, first + n) for first, n in zip(self.before, self.shape, strict=True)
+        )
+        return rows, columns
 
 
 def taper(tile: int, overlap: int) -> NDArray[np.float64]:

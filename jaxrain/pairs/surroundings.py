@@ -45,11 +45,18 @@ class StaticMap:
     def scaled(self, origin: tuple[int, int], shape: tuple[int, int]) -> np.ndarray:
         """The window of `shape` that starts at `origin`, in the network's units, float32.
 
+        Points beyond the array's edges take the value at the edge.
+
         Raises:
           InputError: the array is gone.
         """
-        (y, x), (height, width) = origin, shape
-        values = np.asarray(_open(str(self.path))[y : y + height, x : x + width])
+        whole = _open(str(self.path))
+        rows, columns = (
+            np.clip(np.arange(start, start + length), 0, size - 1)
+            for start, length, size in zip(origin, shape, whole.shape, strict=True)
+        )
+        inside = whole[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        values = np.asarray(inside)[np.ix_(rows - rows[0], columns - columns[0])]
         return (values - np.float32(self.low)) / np.float32(
             max(self.high - self.low, _SMALLEST_RANGE)
         )
