@@ -25,8 +25,9 @@ from jaxrain.ensembles.settings import SampleConfig
 from jaxrain.ensembles.sharing import on_each, sampling_mesh
 from jaxrain.errors import InputError
 from jaxrain.first_guess import load_first_guess
+from jaxrain.grids.boxes import Box
 from jaxrain.pairs.cases import Case
-from jaxrain.pairs.inputs import beyond_training, input_cases, missing_predictors
+from jaxrain.pairs.inputs import beyond_areas, beyond_training, input_cases, missing_predictors
 from jaxrain.pairs.recipe import BESIDE_KEYS, STATISTICS_KEYS, DataConfig
 from jaxrain.pairs.scaling import Scaling
 from jaxrain.pairs.store import Area, open_areas, open_store, read_manifest, recipe_of
@@ -80,6 +81,7 @@ class Downscaler:
         steps: int | None = None,
         sampler: str | None = None,
         area: str | None = None,
+        box: tuple[float, float, float, float] | None = None,
     ) -> xr.Dataset:
         """Draws an ensemble of rain from coarse predictors.
 
@@ -95,6 +97,8 @@ class Downscaler:
           steps: denoising steps; None takes the run's.
           sampler: ddpm, ddim, dpmpp_2m or heun; None takes the run's.
           area: of the run's areas, where the predictors cover several.
+          box: north, west, south, east in degrees: only the points in it, of the area's grid as it
+            would go on beyond its edges, where the predictors cover it.
 
         Returns:
           `precipitation` (member, time, latitude|y, longitude|x) in mm, the sum of the hour that
@@ -109,8 +113,9 @@ class Downscaler:
         which = {"members": members, "first_member": first_member, "seed": seed}
         changes = {**which, "steps": steps, "sampler": sampler}
         config = replaced(self.config.sample, **{k: v for k, v in changes.items() if v is not None})
-        case = self._one_case(dataset, area)
-        said = (*missing_predictors(case), *beyond_training(case, self.manifest))
+        case = self._one_case(dataset, area, None if box is None else Box(*map(float, box)))
+        said = [*missing_predictors(case), *beyond_training(case, self.manifest)]
+        said += beyond_areas(case, self.areas)
         for line in (*said, self.caveat(config)):
             if line is not None:
                 warnings.warn(line, stacklevel=2)
@@ -289,12 +294,12 @@ class Downscaler:
             "jaxrain_config": config_text(dataclasses.replace(self.config, sample=config)),
         }
 
-    def _one_case(self, dataset: xr.Dataset, area: str | None) -> Case:
+    def _one_case(self, dataset: xr.Dataset, area: str | None, box: Box | None) -> Case:
         names = ", ".join(known.name for known in self.areas)
         areas = [known for known in self.areas if area in (None, known.name)]
         if not areas:
             raise InputError(f"area='{area}': {self.run} knows {names or 'none'}")
-        cases = input_cases(dataset, areas, self.config.data)
+        cases = input_cases(dataset, areas, self.config.data, box)
         if len(cases) > 1:
             covered = ", ".join(case.name for case in cases)
             raise InputError(f"the predictors cover several areas, {covered}: name one with area=")

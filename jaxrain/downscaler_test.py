@@ -112,8 +112,12 @@ def test_a_window_has_its_own_piece_of_the_areas_maps(root):
         (case,) = cases(store, config.data, "test", truth=False)
         maps.append(canvas_of(case, config.data, config.sample).maps)
     whole, piece = maps
-    assert whole.shape == (48, 64, 6)  # of tiles of 16, beyond the field the edge goes on
-    np.testing.assert_array_equal(whole[39:], np.broadcast_to(whole[39], (9, 64, 6)))
+    assert whole.shape == (48, 64, 6)  # of tiles of 16
+    # Beyond the field a static field's edge goes on, and so does the position itself.
+    static, sine = whole[..., :2], whole[..., 2]
+    np.testing.assert_array_equal(static[39:], np.broadcast_to(static[39], (9, 64, 2)))
+    assert np.ptp(np.diff(sine[:, 0])) < 1e-5
+    assert np.abs(np.diff(sine[:, 0])).min() > 1e-5
     np.testing.assert_array_equal(piece, whole[9:25, 30:46])
 
 

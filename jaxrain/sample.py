@@ -2,11 +2,7 @@
 
 import argparse
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,14 +11,8 @@ from jaxrain.command import check_output, run_command
 from jaxrain.errors import InputError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from jaxrain.downscaler import Downscaler
     from jaxrain.pairs.cases import Case
-
-_TELL_EVERY = 15.0  # seconds between lines where no terminal shows a bar
-_EXPECTED = "regression"  # of parts: what the run's regression expects of an hour
 
 SETTINGS = (
     *("members", "first_member", "sampler", "steps", "seed", "eta", "batch", "tile", "overlap"),
@@ -55,6 +45,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         nargs="+",
         metavar="PERIOD",
         help="only these: START/END or one time, UTC, as in 2022-10-18T16/2022-10-18T20",
+    )
+    parser.add_argument(
+        "--box",
+        nargs=4,
+        type=float,
+        metavar=("NORTH", "WEST", "SOUTH", "EAST"),
+        help="only points in it, degrees; with --input it may reach beyond the run's area",
     )
     parser.add_argument("--members", metavar="M", help="members of every hour")
     parser.add_argument(
@@ -133,6 +130,7 @@ def _sample(arguments: argparse.Namespace) -> None:
     _check(arguments, output)
     from jaxrain.config import override
     from jaxrain.downscaler import load
+    from jaxrain.ensemble_file import write_ensemble
     from jaxrain.training.mesh import keep_compiled_programs
 
     keep_compiled_programs()
@@ -201,117 +199,6 @@ def _check_heeded(arguments: argparse.Namespace, downscaler: "Downscaler") -> No
     )
 
 
-def write_ensemble(
-    downscaler: "Downscaler",
-    cases: "Sequence[Case]",
-    output: Path,
-    origin: dict[str, str],
-    *,
-    overwrite: bool = False,
-) -> None:
-    """Draws what is not drawn yet, sums it up, assembles the file and removes the parts.
-
-    Args:
-      downscaler: the run, with the settings of the ensemble in `config.sample`.
-      cases: one makes a flat file, several a file with a group each.
-      output: the NetCDF file, or a Zarr store where it is called `.zarr`.
-      origin: further global attributes: where the input came from.
-      overwrite: whether `output`, or parts of an ensemble with other settings, may be replaced.
-
-    Raises:
-      InputError: the file exists, another process makes it, or parts of another setting lie beside
-        it.
-    """
-    from jaxrain.ensembles.drawing import Item
-    from jaxrain.ensembles.output import case_dataset
-    from jaxrain.ensembles.parts import (
-        Part,
-        load_part,
-        missing_parts,
-        open_parts,
-        remove_parts,
-        save_part,
-    )
-    from jaxrain.ensembles.products import parse_products, summarize
-    from jaxrain.fingerprint import fingerprint
-    from jaxrain.weather.cf import write_netcdf
-    from jaxrain.weather.cf_zarr import check_replaceable, write_zarr
-
-    zarr = output.suffix == ".zarr"
-    if zarr:
-        check_replaceable(output)
-    config = downscaler.config.sample
-    programs = [downscaler.prepare(case, config) for case in cases]  # refuses before it writes
-    made_by = fingerprint(downscaler, cases, config)
-    with open_parts(output, made_by, discard=overwrite) as folder:
-        check_output(output, overwrite=overwrite)  # another process may have made it since
-        parts = [
-            Part(number, hour, member)
-            for number, case in enumerate(cases)
-            for hour in range(len(case.hours))
-            for member in config.numbers
-        ]
-        missing = missing_parts(folder, parts)
-        with _progress(len(parts), len(parts) - len(missing)) as advance:
-            for number, draw in enumerate(programs):
-                items = [
-                    Item(part.hour, int(part.member)) for part in missing if part.case == number
-                ]
-                for item, rain in draw(items):
-                    save_part(folder, Part(number, *item), rain)
-                    advance()
-
-        def of_hours(name: str) -> list[Part]:
-            named = [
-                [Part(n, hour, name) for hour in range(len(c.hours))] for n, c in enumerate(cases)
-            ]
-            return missing_parts(folder, [part for of_case in named for part in of_case])
-
-        expects = [downscaler.prepare_regression(case, config) for case in cases]
-        missing = of_hours(_EXPECTED) if downscaler.beside.regression else []
-        for number, expect in enumerate(expects):
-            items = [Item(part.hour, 0) for part in missing if part.case == number]
-            for item, rain in expect(items) if expect else ():
-                save_part(folder, Part(number, item.hour, _EXPECTED), rain)
-
-        products = parse_products(config.products, config.thresholds_mm)
-        told = products.part_name(config.numbers)
-        for part in of_hours(told) if products.layers else []:
-            members = [part._replace(member=member) for member in config.numbers]
-            save_part(
-                folder, part, summarize(products, [partial(load_part, folder, m) for m in members])
-            )
-
-        def read(number: int, hour: int, member: int) -> "NDArray[np.float32]":
-            return load_part(folder, Part(number, hour, member))
-
-        def read_product(number: int, layer: int, hour: int) -> "NDArray[np.float32]":
-            return load_part(folder, Part(number, hour, told))[layer]
-
-        def read_expected(number: int, hour: int) -> "NDArray[np.float32]":
-            return load_part(folder, Part(number, hour, _EXPECTED))
-
-        contents = {
-            case.name: case_dataset(
-                case,
-                config.numbers,
-                partial(read, number),
-                products,
-                partial(read_product, number),
-                partial(read_expected, number) if downscaler.beside.regression else None,
-            )
-            for number, case in enumerate(cases)
-        }
-        write = write_zarr if zarr else write_netcdf
-        write(
-            contents if len(contents) > 1 else contents[cases[0].name],
-            output,
-            overwrite=overwrite,
-            attributes=downscaler.attributes(config) | origin,
-        )
-        remove_parts(folder)
-
-
 def _check(arguments: argparse.Namespace, output: Path) -> None:
     """What can be refused before anything heavy is imported."""
     check_output(output, overwrite=arguments.overwrite)
@@ -323,8 +210,11 @@ def _cases(
     arguments: argparse.Namespace, downscaler: "Downscaler"
 ) -> "tuple[list[Case], dict[str, str]]":
     """The cases that were asked for, and global attributes that say where they came from."""
+    from jaxrain.grids.boxes import Box
     from jaxrain.pairs.cases import cases
+    from jaxrain.pairs.choosing import chosen_hours, within
     from jaxrain.pairs.inputs import (
+        beyond_areas,
         beyond_training,
         hours_left_out,
         input_cases,
@@ -334,92 +224,31 @@ def _cases(
     from jaxrain.pairs.recipe import SPLITS
     from jaxrain.pairs.store import open_store
 
-    data, chosen = downscaler.config.data, _chosen(arguments.hours)
+    data = downscaler.config.data
+    box = Box(*arguments.box) if arguments.box else None
     if arguments.input:
         dataset = read_inputs(arguments.input, data)
-        _warn(hours_left_out(dataset, chosen))
-        found = _within(input_cases(dataset, downscaler.areas, data), arguments.hours, chosen)
+        _warn(hours_left_out(dataset, chosen_hours(arguments.hours)))
+        found = within(input_cases(dataset, downscaler.areas, data, box), arguments.hours)
         for case in found:
             _warn(missing_predictors(case) + beyond_training(case, downscaler.manifest))
+            _warn(beyond_areas(case, downscaler.areas))
         origin = {"jaxrain_input": ", ".join(Path(path).name for path in arguments.input)}
     else:
         split = arguments.split or "test"
         if split not in SPLITS:
             raise InputError(f"--split {split}: there are {', '.join(SPLITS)}")
-        every = cases(open_store(data.store, data), data, split, truth=False)
-        found = _within(every, arguments.hours, chosen)
+        every = cases(open_store(data.store, data), data, split, truth=False, box=box)
+        found = within(every, arguments.hours)
         origin = {"jaxrain_store": str(data.store), "jaxrain_split": split}
+    if box is not None:
+        origin["jaxrain_box"] = str(box)
     return found, origin
 
 
 def _warn(lines: Sequence[str]) -> None:
     for line in lines:
         print(f"warning: {line}", file=sys.stderr)
-
-
-def _chosen(periods: Sequence[str] | None) -> "Callable[[NDArray], NDArray]":
-    """From hours, datetime64 [T], to which of them lie in a period, bool [T]; all of no periods."""
-    import numpy as np
-
-    from jaxrain.pairs.recipe import parse_period
-
-    if not periods:
-        return lambda hours: np.ones(len(hours), bool)
-    try:
-        spans = [parse_period(period) for period in periods]
-    except ValueError as error:
-        raise InputError(f"--hours: {error}") from None
-    return lambda hours: np.any([(hours >= a) & (hours < b) for a, b in spans], axis=0)
-
-
-def _within(
-    cases: "list[Case]",
-    periods: Sequence[str] | None,
-    chosen: "Callable[[NDArray], NDArray]",
-) -> "list[Case]":
-    """Keeps the hours that are chosen, which lie in one of the periods."""
-    if not periods:
-        return cases
-    import numpy as np
-
-    kept = []
-    for case in cases:
-        inside = chosen(case.hours)
-        if inside.any():
-            kept.append(replace(case, hours=case.hours[inside], coarse=case.coarse[inside]))
-    if not kept:
-        every = np.concatenate([case.hours for case in cases])
-        raise InputError(
-            f"--hours {' '.join(periods)}: none of the {len(every)} hours, which run from "
-            f"{every.min()} to {every.max()}"
-        )
-    return kept
-
-
-@contextmanager
-def _progress(total: int, done: int) -> Iterator[Callable[[], None]]:
-    """Shows how many fields are drawn: a bar on a terminal, now and then a line elsewhere."""
-    if sys.stdout.isatty():
-        from rich.progress import Progress
-
-        with Progress() as progress:
-            task = progress.add_task("sample", total=total, completed=done)
-            yield lambda: progress.advance(task)
-        return
-    if done:
-        print(f"{done} of {total} fields were drawn before", flush=True)
-    count, told, began = done, time.monotonic(), time.monotonic()
-
-    def advance() -> None:
-        nonlocal count, told
-        count += 1
-        now = time.monotonic()
-        if count == total or now - told > _TELL_EVERY:
-            told = now
-            left = (now - began) / (count - done) * (total - count)
-            print(f"{count} of {total} fields, {left:.0f} s left", flush=True)
-
-    yield advance
 
 
 if __name__ == "__main__":

@@ -14,9 +14,10 @@ import pytest
 import xarray as xr
 
 import jaxrain
-from jaxrain import sample
+from jaxrain import ensemble_file, sample, verify
 from jaxrain.config import load_config
 from jaxrain.downscaler import Downscaler, load
+from jaxrain.ensemble_file import write_ensemble
 from jaxrain.ensembles import drawing, parts
 from jaxrain.ensembles.drawing import Item
 from jaxrain.ensembles.member_contrast import powers, sharpened
@@ -264,6 +265,56 @@ def test_input_files_give_what_the_split_gives(run, whole, tmp_path):
         assert "jaxrain_store" not in made.attrs
 
 
+def test_a_box_is_a_piece_of_the_area(run, whole, tmp_path, capsys):
+    output = tmp_path / "box.nc"
+    box = ["--box", "29.9", "110.1", "29.7", "110.35"]
+    assert sample.main([str(run), "--output", str(output), "--members", "1", *box]) == 0
+    assert "lie beyond" not in capsys.readouterr().err
+    with xr.open_dataset(output) as made, xr.open_dataset(whole) as of_area:
+        assert made.attrs["origin"].tolist() == [10, 10]
+        assert made.attrs["jaxrain_box"] == "29.7..29.9 N, 110.1..110.35 E"
+        place = {"latitude": slice(10, 31), "longitude": slice(10, 36)}
+        expected = of_area["coarse_precipitation"].isel(place)
+        xr.testing.assert_allclose(made["coarse_precipitation"], expected)
+    report = tmp_path / "report"
+    assert verify.main([str(output), "--report", str(report)]) == 0
+    scores = json.loads((report / "scores.json").read_text())
+    assert scores["points"] == 2 * 21 * 26
+
+
+def test_with_files_a_box_may_reach_beyond_the_area(run, tmp_path, capsys):
+    coarse = coarse_input(run)
+    north = coarse.latitude.values[0] + 0.08 * np.arange(3, 0, -1)
+    wider = coarse.reindex(latitude=[*north, *coarse.latitude.values], fill_value=1.0)
+    write_netcdf(wider, tmp_path / "in.nc")
+    outputs = tmp_path / "box.nc", tmp_path / "inside.nc"
+    words = ["--input", str(tmp_path / "in.nc"), "--members", "1"]
+    for output, top in zip(outputs, ("30.12", "30"), strict=True):
+        box = ["--box", top, "110", "29.9", "110.13"]
+        assert sample.main([str(run), "--output", str(output), *words, *box]) == 0
+    said = capsys.readouterr().err
+    assert said.count("52.2% of the points lie beyond area0 (29.61..30.00 N") == 1
+    with xr.open_dataset(outputs[0]) as made, xr.open_dataset(outputs[1]) as inside:
+        assert made.attrs["origin"].tolist() == [-12, 0]
+        np.testing.assert_allclose(made.latitude, 30.12 - 0.01 * np.arange(23))
+        assert made["precipitation"].notnull().all()
+        # The same noise at the same points, whatever tile they lie in: members resemble each other.
+        pair = [
+            each["precipitation"].sel(latitude=inside.latitude, method="nearest")
+            for each in (made, inside)
+        ]
+        assert np.corrcoef(*(np.log1p(each.values).ravel() for each in pair))[0, 1] > 0.5
+    words = [str(run), "--output", str(tmp_path / "no.nc")]
+    box = ["--box", "30.12", "110", "29.9", "110.13"]
+    assert sample.main([*words, *box]) == 2
+    assert "reaches beyond area0 (29.61..30.00 N" in capsys.readouterr().err
+    box = ["--box", "34", "110", "29.9", "110.13"]
+    assert sample.main([*words, "--input", str(tmp_path / "in.nc"), *box]) == 2
+    assert "the box of area0" in capsys.readouterr().err
+    assert sample.main([*words, "--box", "29", "110", "30", "111"]) == 2
+    assert "south 30 and north 29" in capsys.readouterr().err
+
+
 @pytest.mark.filterwarnings("ignore:tp.*outside what training saw")
 def test_what_input_files_lack_is_said(run, tmp_path, capsys):
     dataset = coarse_input(run)
@@ -318,7 +369,7 @@ def test_an_interrupted_command_goes_on_where_it_was(run, whole, tmp_path, monke
             raise KeyboardInterrupt
         save(*arguments)
 
-    monkeypatch.setattr(parts, "save_part", stop_after_two)
+    monkeypatch.setattr(ensemble_file, "save_part", stop_after_two)
     assert sample.main([str(run), "--output", str(output)]) == 130
     assert not output.exists()
     monkeypatch.undo()
@@ -459,7 +510,7 @@ def test_several_cases_are_groups_of_one_file(run, tmp_path):
     data = downscaler.config.data
     found = cases(open_store(data.store, data), data, "test", truth=False)
     output = tmp_path / "windows.nc"
-    sample.write_ensemble(downscaler, found, output, {})
+    write_ensemble(downscaler, found, output, {})
     with netCDF4.Dataset(output) as file:
         assert list(file.groups) == [case.name for case in found]
         assert file.jaxrain_sampler == "ddpm"
@@ -515,7 +566,7 @@ def test_a_zarr_store_interrupted_over_its_products_is_the_file(run, whole, tmp_
             raise KeyboardInterrupt
         save(folder, part, fields)
 
-    monkeypatch.setattr(parts, "save_part", stop_at_the_second_hours_products)
+    monkeypatch.setattr(ensemble_file, "save_part", stop_at_the_second_hours_products)
     assert sample.main([str(run), "--output", str(output)]) == 130
     assert not output.exists()
     monkeypatch.undo()

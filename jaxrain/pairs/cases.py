@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from jaxrain.errors import InputError
+from jaxrain.grids.boxes import Box
 from jaxrain.grids.grid import Grid
+from jaxrain.pairs.pieces import Place, places
 from jaxrain.pairs.recipe import DataConfig, Window
 from jaxrain.pairs.steering import Drift, drift_of
 from jaxrain.pairs.store import Area, Store
@@ -48,7 +50,9 @@ class Case:
     drift: Drift | None = None
 
 
-def cases(store: Store, config: DataConfig, split: str, *, truth: bool = True) -> list[Case]:
+def cases(
+    store: Store, config: DataConfig, split: str, *, truth: bool = True, box: Box | None = None
+) -> list[Case]:
     """The cases of a split.
 
     Args:
@@ -56,23 +60,32 @@ def cases(store: Store, config: DataConfig, split: str, *, truth: bool = True) -
       config: its `windows` make the test split's cases where there are any.
       split: 'train', 'validation' or 'test'.
       truth: whether to read the fine rain, which is large, too.
+      box: instead of windows and of whole areas, the points in it.
 
     Returns:
-      One case per window, or one per area that has hours in the split.
+      One case per window, or one per area that has hours in the split, or per box in one.
 
     Raises:
       InputError: the split has no hours, or a window's hour isn't in it or the window leaves the
-        area.
+        area, or the box does, or touches none.
     """
-    if split == "test" and config.windows:
+    if split == "test" and config.windows and box is None:
         return [_window_case(store, window, split, truth) for window in config.windows]
-    found = [_area_case(store, area, split, truth) for area in store.areas if area.indices(split)]
-    if not found:
+    areas = [area for area in store.areas if area.indices(split)]
+    if not areas:
         raise InputError(
             f"the store {store.path} has no hours of the split '{split}': name some in "
             f"data.splits.{split} and run prepare again"
         )
-    return found
+    found = places(areas, box)
+    for place in found:
+        if place.beyond:
+            raise InputError(
+                f"the box {box} reaches beyond {place}, "
+                "and the store's rain with it: choose one within it, or give --input with "
+                "predictors that reach further"
+            )
+    return [_place_case(store, place, split, truth) for place in found]
 
 
 def piece(
@@ -137,9 +150,9 @@ def hash_drifts(cases: Sequence[Case]) -> str:
     return digest.hexdigest()
 
 
-def _area_case(store: Store, area: Area, split: str, truth: bool) -> Case:
-    whole = ((0, 0), area.fine_grid.shape, area.name)
-    return piece(store, area, area.indices(split), *whole, truth=truth)
+def _place_case(store: Store, place: Place, split: str, truth: bool) -> Case:
+    where = (place.origin, place.grid.shape, place.area.name)
+    return piece(store, place.area, place.area.indices(split), *where, truth=truth)
 
 
 def _window_case(store: Store, window: Window, split: str, truth: bool) -> Case:

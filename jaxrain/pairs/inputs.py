@@ -1,6 +1,7 @@
 """Predictors that never went through a store, as cases: files of a service, or a Dataset."""
 
 import itertools
+import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,10 +12,12 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from jaxrain.errors import InputError
+from jaxrain.grids.boxes import Box
 from jaxrain.grids.grid import Grid
 from jaxrain.pairs.cases import Case
 from jaxrain.pairs.interpolation import interpolation_matrices
 from jaxrain.pairs.pairing import same_turn
+from jaxrain.pairs.pieces import places
 from jaxrain.pairs.recipe import DataConfig
 from jaxrain.pairs.steering import drift_of
 from jaxrain.pairs.store import Area
@@ -98,20 +101,24 @@ def hours_left_out(dataset: xr.Dataset, chosen: Callable[[NDArray], NDArray]) ->
     ]
 
 
-def input_cases(dataset: xr.Dataset, areas: Sequence[Area], config: DataConfig) -> list[Case]:
+def input_cases(
+    dataset: xr.Dataset, areas: Sequence[Area], config: DataConfig, box: Box | None = None
+) -> list[Case]:
     """Turns predictors into cases over those areas of a run that they cover.
 
     Args:
       dataset: canonical coarse predictors, or projected ones with dims y, x in km.
       areas: of the run.
       config: variables and levels that the network was trained on.
+      box: of the areas' grids, as they would go on beyond their edges, only the points in it.
 
     Returns:
-      One case per area covered.
+      One case per area, or piece of one, covered.
 
     Raises:
       InputError: it is no Dataset, or holds no hours, or one twice; a variable or level lacks or
-        has another dimension; the grid is not as fine as in training, or covers no area.
+        has another dimension; the grid is not as fine as in training, or covers no area; or as
+        `places`.
     """
     if not isinstance(dataset, xr.Dataset):
         raise InputError(
@@ -121,10 +128,11 @@ def input_cases(dataset: xr.Dataset, areas: Sequence[Area], config: DataConfig) 
     grid, hours = _grid(dataset), _hours(dataset)
     coarse = predictors(dataset, config)
     found, refused = [], []
-    for area in areas:
-        here = same_turn(grid, area.fine_grid)
+    for area, fine, origin, _ in places(areas, box):
+        here = same_turn(grid, fine)
+        name = area.name if box is None else f"the box of {area.name}"
         try:
-            interpolation_matrices(here, area.fine_grid, ["bilinear"], area.name)
+            interpolation_matrices(here, fine, ["bilinear"], name)
         except InputError as error:
             refused.append(str(error))
             continue
@@ -134,8 +142,8 @@ def input_cases(dataset: xr.Dataset, areas: Sequence[Area], config: DataConfig) 
             Case(
                 name=area.name,
                 area=area.name,
-                fine_grid=area.fine_grid,
-                origin=(0, 0),
+                fine_grid=fine,
+                origin=origin,
                 hours=hours,
                 coarse_grid=here,
                 channels=channels,
@@ -219,6 +227,24 @@ def beyond_training(case: Case, manifest: dict[str, Any]) -> list[str]:
                 f"{np.nanmin(values):.4g} to {np.nanmax(values):.4g}"
             )
     return lines
+
+
+def beyond_areas(case: Case, areas: Sequence[Area]) -> list[str]:
+    """Says in a line how many points of a case are beyond the area whose grid goes on there."""
+    (area,) = (area for area in areas if area.name == case.area)
+    inside = [
+        max(min(start + length, size) - max(start, 0), 0)
+        for start, length, size in zip(
+            case.origin, case.fine_grid.shape, area.fine_grid.shape, strict=True
+        )
+    ]
+    share = 1 - math.prod(inside) / math.prod(case.fine_grid.shape)
+    if not share:
+        return []
+    return [
+        f"{share:.1%} of the points lie beyond {area.name} ({area.fine_grid.extent()}), where "
+        "training saw no rain"
+    ]
 
 
 def _of_case(case: Case) -> NDArray:

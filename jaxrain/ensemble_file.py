@@ -1,0 +1,154 @@
+"""The ensemble of a run as a file: drawn field by field as parts, then written as a whole."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jaxrain.command import check_output
+from jaxrain.downscaler import Downscaler
+from jaxrain.ensembles.drawing import Item
+from jaxrain.ensembles.output import case_dataset
+from jaxrain.ensembles.parts import (
+    Part,
+    load_part,
+    missing_parts,
+    open_parts,
+    remove_parts,
+    save_part,
+)
+from jaxrain.ensembles.products import parse_products, summarize
+from jaxrain.fingerprint import fingerprint
+from jaxrain.pairs.cases import Case
+from jaxrain.weather.cf import write_netcdf
+from jaxrain.weather.cf_zarr import check_replaceable, write_zarr
+
+_TELL_EVERY = 15.0  # seconds between lines where no terminal shows a bar
+_EXPECTED = "regression"  # of parts: what the run's regression expects of an hour
+
+
+def write_ensemble(
+    downscaler: Downscaler,
+    cases: Sequence[Case],
+    output: Path,
+    origin: dict[str, str],
+    *,
+    overwrite: bool = False,
+) -> None:
+    """Draws what is not drawn yet, sums it up, assembles the file and removes the parts.
+
+    Args:
+      downscaler: the run, with the settings of the ensemble in `config.sample`.
+      cases: one makes a flat file, several a file with a group each.
+      output: the NetCDF file, or a Zarr store where it is called `.zarr`.
+      origin: further global attributes: where the input came from.
+      overwrite: whether `output`, or parts of an ensemble with other settings, may be replaced.
+
+    Raises:
+      InputError: the file exists, another process makes it, or parts of another setting lie beside
+        it.
+    """
+    zarr = output.suffix == ".zarr"
+    if zarr:
+        check_replaceable(output)
+    config = downscaler.config.sample
+    programs = [downscaler.prepare(case, config) for case in cases]  # refuses before it writes
+    made_by = fingerprint(downscaler, cases, config)
+    with open_parts(output, made_by, discard=overwrite) as folder:
+        check_output(output, overwrite=overwrite)  # another process may have made it since
+        parts = [
+            Part(number, hour, member)
+            for number, case in enumerate(cases)
+            for hour in range(len(case.hours))
+            for member in config.numbers
+        ]
+        missing = missing_parts(folder, parts)
+        with _progress(len(parts), len(parts) - len(missing)) as advance:
+            for number, draw in enumerate(programs):
+                items = [
+                    Item(part.hour, int(part.member)) for part in missing if part.case == number
+                ]
+                for item, rain in draw(items):
+                    save_part(folder, Part(number, *item), rain)
+                    advance()
+
+        def of_hours(name: str) -> list[Part]:
+            named = [
+                [Part(n, hour, name) for hour in range(len(c.hours))] for n, c in enumerate(cases)
+            ]
+            return missing_parts(folder, [part for of_case in named for part in of_case])
+
+        expects = [downscaler.prepare_regression(case, config) for case in cases]
+        missing = of_hours(_EXPECTED) if downscaler.beside.regression else []
+        for number, expect in enumerate(expects):
+            items = [Item(part.hour, 0) for part in missing if part.case == number]
+            for item, rain in expect(items) if expect else ():
+                save_part(folder, Part(number, item.hour, _EXPECTED), rain)
+
+        products = parse_products(config.products, config.thresholds_mm)
+        told = products.part_name(config.numbers)
+        for part in of_hours(told) if products.layers else []:
+            members = [part._replace(member=member) for member in config.numbers]
+            save_part(
+                folder, part, summarize(products, [partial(load_part, folder, m) for m in members])
+            )
+
+        def read(number: int, hour: int, member: int) -> NDArray[np.float32]:
+            return load_part(folder, Part(number, hour, member))
+
+        def read_product(number: int, layer: int, hour: int) -> NDArray[np.float32]:
+            return load_part(folder, Part(number, hour, told))[layer]
+
+        def read_expected(number: int, hour: int) -> NDArray[np.float32]:
+            return load_part(folder, Part(number, hour, _EXPECTED))
+
+        contents = {
+            case.name: case_dataset(
+                case,
+                config.numbers,
+                partial(read, number),
+                products,
+                partial(read_product, number),
+                partial(read_expected, number) if downscaler.beside.regression else None,
+            )
+            for number, case in enumerate(cases)
+        }
+        write = write_zarr if zarr else write_netcdf
+        write(
+            contents if len(contents) > 1 else contents[cases[0].name],
+            output,
+            overwrite=overwrite,
+            attributes=downscaler.attributes(config) | origin,
+        )
+        remove_parts(folder)
+
+
+@contextmanager
+def _progress(total: int, done: int) -> Iterator[Callable[[], None]]:
+    """Shows how many fields are drawn: a bar on a terminal, now and then a line elsewhere."""
+    if sys.stdout.isatty():
+        from rich.progress import Progress
+
+        with Progress() as progress:
+            task = progress.add_task("sample", total=total, completed=done)
+            yield lambda: progress.advance(task)
+        return
+    if done:
+        print(f"{done} of {total} fields were drawn before", flush=True)
+    count, told, began = done, time.monotonic(), time.monotonic()
+
+    def advance() -> None:
+        nonlocal count, told
+        count += 1
+        now = time.monotonic()
+        if count == total or now - told > _TELL_EVERY:
+            told = now
+            left = (now - began) / (count - done) * (total - count)
+            print(f"{count} of {total} fields, {left:.0f} s left", flush=True)
+
+    yield advance
