@@ -19,6 +19,7 @@ from jaxrain.pairs.interpolation import interpolation_matrices
 from jaxrain.pairs.pairing import same_turn
 from jaxrain.pairs.pieces import places
 from jaxrain.pairs.recipe import DataConfig
+from jaxrain.pairs.spread_sums import with_single_hours
 from jaxrain.pairs.steering import drift_of
 from jaxrain.pairs.store import Area
 from jaxrain.weather.era5 import read_coarse
@@ -35,20 +36,27 @@ _SAME_SPACING = 0.02
 _NAMED = 4  # of many hours or channels, in a line
 
 
-def read_inputs(paths: Sequence[str | Path], config: DataConfig) -> xr.Dataset:
+def read_inputs(
+    paths: Sequence[str | Path], config: DataConfig, *, spread_hours: int = 1
+) -> xr.Dataset:
     """Reads and joins files of predictors: several hours, or some of the variables, in each.
+
+    Rain that is summed from a forecast's start is differenced from file to file.
 
     Args:
       paths: GRIB or NetCDF files.
       config: variables and levels that the network was trained on.
+      spread_hours: longest window of rain whose mean may stand for each of its hours; 1: none.
 
     Returns:
       A canonical coarse Dataset with the hours that hold every variable. The attribute `left_out`
-      lists the others, each with what it lacks; `hours_left_out` reads it.
+      lists the others, each with what it lacks; `hours_left_out` reads it. With `spread_hours`
+      above 1 `window_hours` [time] says over how many hours rain is a mean; `hours_spread`.
 
     Raises:
       InputError: a file can't be read or lacks a level, the files are on different grids, no file
-        holds some variable, or no hour holds all.
+        holds some variable, no hour holds all, or rain isn't a sum of an hour, nor of few enough,
+        and can't be differenced to it.
     """
     datasets = [
         guarded(
@@ -59,6 +67,7 @@ def read_inputs(paths: Sequence[str | Path], config: DataConfig) -> xr.Dataset:
             interpolate_levels=config.interpolate_levels,
             derive_humidity=config.derive_humidity,
             partial=True,
+            sums_apart=True,
         )
         for path in paths
     ]
@@ -71,7 +80,9 @@ def read_inputs(paths: Sequence[str | Path], config: DataConfig) -> xr.Dataset:
             )
     # Axes that differ in their last digits would not align.
     axes = {name: first[name] for name in ("latitude", "longitude")}
-    merged = _merge([dataset.assign_coords(axes) for dataset in datasets])
+    datasets = [dataset.assign_coords(axes) for dataset in datasets]
+    datasets = with_single_hours(datasets, ", ".join(map(str, paths)), spread_hours)
+    merged = _merge(datasets)
     lacking = [name for name in config.variables if name not in merged]
     if lacking:
         raise InputError(

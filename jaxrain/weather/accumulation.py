@@ -2,8 +2,10 @@
 
 import itertools
 import logging
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,6 +17,10 @@ _HOUR = np.timedelta64(3600, "s")
 _PACKING_MM = 0.05
 # Rain that has fallen at this many points and hours and never fell back can't be single hours'.
 _WET_MM, _ENOUGH = 0.1, 100
+# Hours whose mean may stand for one: none but itself, and the steps of forecasts that are open.
+SPREAD_HOURS = (1, 3, 6)
+
+_Window = tuple[np.datetime64, np.datetime64]
 
 
 @dataclass(frozen=True)
@@ -34,76 +40,141 @@ class Sum:
     where: str
 
 
-def hourly(sums: Iterable[Sum]) -> dict[np.datetime64, np.ndarray]:
+class Hour(NamedTuple):
+    """Rain of an hour.
+
+    Attributes:
+      rain_mm: shape [H, W], float32.
+      window_hours: 1 where it is the hour's own; n where it is the n-th part of n hours' rain.
+    """
+
+    rain_mm: np.ndarray
+    window_hours: int
+
+
+def hourly(sums: Iterable[Sum], *, spread_hours: int = 1) -> dict[np.datetime64, Hour]:
     """Rain of single hours, by the end of the hour.
 
-    A window of one hour is taken as it is. A longer one is differenced with the one that starts
-    with it and ends an hour earlier: R(a, b) - R(a, b - 1 h). Where both or several of these give
-    an hour, as in GFS, which sums from the start and from every sixth hour, the shortest window
-    is taken. Windows without length, which forecasts hold at step 0, hold nothing. Hours that no
-    window gives are left out, and the log says which.
+    A window of one hour is taken as it is. A longer one is differenced with those that start with
+    it and end before: R(a, c) - R(a, b) is the rain of the window (b, c). Where several give an
+    hour, the shortest (b, c) is taken, and of these the one from the shortest (a, c), as in GFS,
+    which sums from the start and from every sixth hour. Windows without length, which forecasts
+    hold at step 0, hold nothing. Hours that no window gives are left out, and the log says which.
 
     Args:
       sums: windows in any order.
+      spread_hours: longest (b, c) whose mean may stand for each of its hours; 1: none.
 
     Returns:
-      From the hour's end to mm, float32 [H, W], never negative where differenced.
+      From the hour's end to its rain, never negative where differenced.
 
     Raises:
-      InputError: no window is an hour or can be differenced to one, two windows disagree about an
-        hour by more than packing does, or a running sum falls.
+      InputError: no window is an hour, or short enough, or can be differenced to one; two windows
+        disagree about an hour by more than packing does; or a running sum falls.
     """
-    windows: dict[tuple[np.datetime64, np.datetime64], Sum] = {}
+    windows: dict[_Window, Sum] = {}
     for each in sums:
-        key = (each.start, each.end)
-        if each.end > each.start and not _same(windows.setdefault(key, each).rain_mm, each.rain_mm):
+        known = windows.setdefault((each.start, each.end), each) if each.end > each.start else each
+        if known is not each and not _same(known.rain_mm, each.rain_mm):
             raise InputError(
                 f"{each.where}: another message holds other rain from {each.start} to {each.end}; "
-                "keep one of them in the file"
+                "keep one of them"
             )
-    hours: dict[np.datetime64, np.ndarray] = {}
-    undone: list[Sum] = []
-    shortest_first = sorted(windows.values(), key=lambda each: (each.end, each.end - each.start))
-    for each in shortest_first:
-        rain = _one_hour(each, windows)
-        if rain is None:
-            undone.append(each)
-        elif each.end not in hours:
-            hours[each.end] = np.asarray(rain, np.float32)
-        elif not _same(hours[each.end], rain):
+    hours: dict[np.datetime64, Hour] = {}
+    taken: dict[_Window, Hour] = {}
+    for piece in sorted(_pieces(windows, spread_hours), key=lambda piece: piece.order):
+        window, count = (piece.begin, piece.sum.end), round(piece.hours)
+        ends = piece.begin + _HOUR * np.arange(1, count + 1)
+        if window not in taken and all(end in hours for end in ends):
+            continue  # shorter windows say more of each
+        rain = piece.rain_mm()
+        if window in taken and not _same(taken[window].rain_mm * count, rain):
             raise InputError(
-                f"{each.where}: two forecasts give different rain for the hour that ends at "
-                f"{each.end}; keep one of them in the file"
+                f"{piece.sum.where}: two forecasts give different rain for the {_told(*window)} "
+                f"up to {piece.sum.end}; keep one of them"
             )
-    undone = [each for each in undone if each.end not in hours]
+        mean = taken.setdefault(window, Hour(np.asarray(rain / count, np.float32), count))
+        for end in ends:
+            hours.setdefault(end, mean)
+    undone = [each for each in windows.values() if each.end not in hours]
     if undone:
-        first = undone[0]
-        length = (first.end - first.start) / _HOUR
+        first = min(undone, key=lambda each: (each.end, each.end - each.start))
         told = (
-            f"{first.where}: tp is a sum over {length:g} hours that ends at {first.end}, expected "
-            "one hour, or the sum to the hour before as well to subtract"
+            f"{first.where}: tp is a sum over {(first.end - first.start) / _HOUR:g} hours that "
+            f"ends at {first.end}, expected one hour, or the sum to the hour before as well to "
+            f"subtract; fetch hourly steps{_remedy(first, windows)}"
         )
         if not hours:
-            raise InputError(f"{told}; fetch hourly steps")
+            raise InputError(told)
         _log.warning("%s; %d such hours are left out", told, len(undone))
     return hours
 
 
-def _one_hour(
-    window: Sum, windows: dict[tuple[np.datetime64, np.datetime64], Sum]
-) -> np.ndarray | None:
-    if window.end - window.start == _HOUR:
-        return window.rain_mm
-    before = windows.get((window.start, window.end - _HOUR))
-    if before is None:
-        return None
-    rain = window.rain_mm - before.rain_mm
-    if np.nanmin(rain, initial=0.0) < -_PACKING_MM:
-        raise InputError(
-            f"{window.where}: the sum since {window.start} falls by {-np.nanmin(rain):.2f} mm in "
-            "an hour, expected a running sum; check the file's steps"
-        )
-    return np.maximum(rain, 0.0)
+@dataclass(frozen=True)
+class _Piece:
+    """The end of a window, from `begin` on: what it holds more than the one that ends there."""
+
+    sum: Sum
+    before: Sum | None
+    begin: np.datetime64
+
+    @property
+    def hours(self) -> float:
+        return float((self.sum.end - self.begin) / _HOUR)
+
+    @property
+    def order(self) -> tuple[np.timedelta64, np.timedelta64, np.datetime64]:
+        """Short ones first, for they are true of fewer hours; of those the least packed."""
+        end = self.sum.end
+        return end - self.begin, end - self.sum.start, end
+
+    def rain_mm(self) -> np.ndarray:
+        if self.before is None:
+            return self.sum.rain_mm
+        rain = self.sum.rain_mm - self.before.rain_mm
+        if np.nanmin(rain, initial=0.0) < -_PACKING_MM:
+            raise InputError(
+                f"{self.sum.where}: the sum since {self.sum.start} falls by "
+                f"{-np.nanmin(rain):.2f} mm in {_told(self.begin, self.sum.end)}, expected a "
+                "running sum; check the file's steps"
+            )
+        return np.maximum(rain, 0.0)
+
+
+def _pieces(windows: dict[_Window, Sum], longest_hours: int) -> Iterator[_Piece]:
+    """What windows and their differences give of whole hours, at most so many together."""
+    of_start: dict[np.datetime64, list[Sum]] = defaultdict(list)
+    for each in windows.values():
+        of_start[each.start].append(each)
+    for start, group in of_start.items():
+        group.sort(key=lambda each: each.end)
+        for place, each in enumerate(group):
+            befores: list[Sum | None] = [None]
+            if each.end - start != _HOUR:
+                befores += reversed(group[:place])
+            for before in befores:
+                piece = _Piece(each, before, start if before is None else before.end)
+                if piece.hours in range(1, longest_hours + 1):
+                    yield piece
+                elif before is not None and piece.hours > longest_hours:
+                    break  # those before it are further off
+
+
+def _remedy(window: Sum, windows: dict[_Window, Sum]) -> str:
+    """The choice that is left to who samples, where there is one."""
+    ours = {(window.start, window.end): window}
+    ours |= {key: each for key, each in windows.items() if key[0] == window.start}
+    for hours in SPREAD_HOURS[1:]:
+        if any(piece.sum is window for piece in _pieces(ours, hours)):
+            return (
+                f", or let `sample` take means over up to {hours} hours with --spread-sums {hours}"
+            )
+    return ""
+
+
+def _told(begin: np.datetime64, end: np.datetime64) -> str:
+    hours = (end - begin) / _HOUR
+    return "hour" if hours == 1 else f"{hours:g} hours"
 
 
 def _same(first_mm: np.ndarray, other_mm: np.ndarray) -> bool:

@@ -22,12 +22,12 @@ def test_running_sums_give_their_hours():
     hours = hourly([*sums[::-1], _sum(0, 0, np.zeros((2, 3)))])
     assert sorted(hours) == [_hour(hour + 1) for hour in range(12)]
     for hour in range(12):
-        np.testing.assert_allclose(hours[_hour(hour + 1)], rain[hour], atol=1e-5)
+        np.testing.assert_allclose(hours[_hour(hour + 1)].rain_mm, rain[hour], atol=1e-5)
 
 
 def test_hours_are_taken_as_they_are():
     field = np.array([[-0.001, 2.0]])
-    np.testing.assert_array_equal(hourly([_sum(4, 5, field)])[_hour(5)], np.float32(field))
+    np.testing.assert_array_equal(hourly([_sum(4, 5, field)])[_hour(5)].rain_mm, np.float32(field))
 
 
 def test_long_window_alone_is_refused():
@@ -65,7 +65,7 @@ def test_buckets_of_six_hours_beside_sums_from_the_start():
     hours = hourly(sums)
     assert sorted(hours) == [_hour(hour + 1) for hour in range(14)]
     for hour in range(14):
-        np.testing.assert_allclose(hours[_hour(hour + 1)], rain[hour], atol=1e-2)
+        np.testing.assert_allclose(hours[_hour(hour + 1)].rain_mm, rain[hour], atol=1e-2)
 
 
 def test_one_window_twice_must_hold_the_same():
@@ -86,3 +86,46 @@ def test_sums_that_run_on_are_told_from_hours_by_their_looks():
     assert runs_on(rain, days, ends) is False
     assert runs_on(np.zeros_like(rain), days, ends) is None  # a dry file says nothing
     assert runs_on(running[:1], days[:1], ends[:1]) is None
+
+
+def test_means_stand_for_hours_only_where_asked_and_nothing_truer_is_there():
+    rain = np.random.default_rng(3).gamma(1.0, 2.0, (12, 2, 3))
+    # Hourly to hour 3, then steps of three, then one of six: sums from the start, in any order.
+    sums = [_sum(0, end, rain[:end].sum(axis=0)) for end in (6, 1, 2, 12, 3)]
+    exact = hourly(sums)
+    assert sorted(exact) == [_hour(1), _hour(2), _hour(3)]
+    three, six = (hourly(sums, spread_hours=longest) for longest in (3, 6))
+    assert sorted(three) == [_hour(end) for end in range(1, 7)]
+    assert sorted(six) == [_hour(end) for end in range(1, 13)]
+    assert [six[_hour(end)].window_hours for end in range(1, 13)] == [1] * 3 + [3] * 3 + [6] * 6
+    for end in range(1, 13):
+        first, last = (end - 1, end) if end <= 3 else (3, 6) if end <= 6 else (6, 12)
+        np.testing.assert_allclose(
+            six[_hour(end)].rain_mm, rain[first:last].mean(axis=0), rtol=1e-5
+        )
+    total = sum(hour.rain_mm for hour in six.values())
+    np.testing.assert_allclose(total, rain.sum(axis=0), rtol=1e-5)
+
+
+def test_windows_of_their_own_are_spread_too_and_give_way_to_shorter_ones():
+    hours = hourly([_sum(0, 6, [[12.0]]), _sum(0, 3, [[3.0]]), _sum(4, 5, [[7.0]])], spread_hours=6)
+    told = {
+        end: (float(hours[_hour(end)].rain_mm[0, 0]), hours[_hour(end)].window_hours)
+        for end in range(1, 7)
+    }
+    assert told == {1: (1, 3), 2: (1, 3), 3: (1, 3), 4: (3, 3), 5: (7, 1), 6: (3, 3)}
+
+
+@pytest.mark.parametrize(("ends", "least"), [([3, 6], 3), ([6], 6), ([12], None), ([4], 6)])
+def test_who_refuses_long_windows_names_the_choice_that_is_left(ends, least):
+    choice = f", or let `sample` take means over up to {least} hours with --spread-sums {least}"
+    with pytest.raises(InputError) as refused:
+        hourly([_sum(0, end, [[float(end)]]) for end in ends])
+    assert str(refused.value).endswith(f"; fetch hourly steps{choice if least else ''}")
+
+
+def test_means_of_forecasts_that_disagree_or_fall_are_refused():
+    with pytest.raises(InputError, match="different rain for the 3 hours up to 2022-06-01T12"):
+        hourly([_sum(0, 3, [[1.0]]), _sum(0, 6, [[2.0]]), _sum(3, 6, [[3.0]])], spread_hours=3)
+    with pytest.raises(InputError, match=r"falls by 1\.00 mm in 3 hours"):
+        hourly([_sum(0, 3, [[2.0]]), _sum(0, 6, [[1.0]])], spread_hours=3)

@@ -1,14 +1,16 @@
 """Predictors in GRIB: fields of either edition gathered to arrays over time and level."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
 from jaxrain.errors import InputError
-from jaxrain.weather.accumulation import Sum, hourly
+from jaxrain.weather.accumulation import Sum
 from jaxrain.weather.grib import Header, decode
+from jaxrain.weather.rain_windows import as_windows
 from jaxrain.weather.variables import VARIABLES, canonical_name, on_levels, to_canonical
 
 _Key = tuple[np.datetime64, float]
@@ -61,11 +63,11 @@ def read_fields(
         None. Values come from the messages that the part's levels need.
 
     Returns:
-      By our names; float32; only hours that have all the picked levels.
+      By our names; float32; only hours that have all the picked levels. Rain as it was summed:
+      `jaxrain.weather.rain_windows`.
 
     Raises:
-      InputError: two messages disagree about a field, a variable is on two grids, or rain isn't
-        a sum of one hour and can't be differenced to it.
+      InputError: two messages disagree about a field, or a variable is on two grids.
     """
     axes, _ = axes_of(headers)
     parts = {name: part for name, array in axes.items() if (part := pick(name, array)) is not None}
@@ -95,15 +97,23 @@ def read_fields(
             sums.append(_sum(header, values, where))
         else:
             _keep(found[name], (header.valid, header.level), values, where)
-    for end, rain in hourly(sums).items():
-        found["tp"][end, 0.0] = rain
     return {
-        name: pick_values(axes[name], found[name], part, path).assign_attrs(units=units[name])
+        name: (
+            _windows(sums, axes[name], part)
+            if VARIABLES[name].cell_methods == "time: sum"
+            else _pick_values(axes[name], found[name], part, path)
+        ).assign_attrs(units=units[name])
         for name, part in parts.items()
     }
 
 
-def pick_values(
+def _windows(sums: Sequence[Sum], axes: xr.DataArray, part: xr.DataArray) -> xr.DataArray:
+    rows, columns = _places(axes, part)
+    cut = [replace(each, rain_mm=each.rain_mm[rows][:, columns]) for each in sums]
+    return as_windows(cut, part["latitude"].values, part["longitude"].values)
+
+
+def _pick_values(
     axes: xr.DataArray, values: dict[_Key, np.ndarray], part: xr.DataArray, path: Path
 ) -> xr.DataArray:
     """Stacks the hours that are whole and crops them as `part` is cropped."""
@@ -112,11 +122,10 @@ def pick_values(
     times = sorted({time for time, _ in values})
     whole = [time for time in times if all((time, level) in values for level in wanted)]
     if not whole:
-        what = f"on all the levels {wanted} hPa" if leveled else "as a sum of an hour"
-        raise InputError(f"{path}: no hour has {part.name} {what}; fetch the file again")
+        what = f" on all the levels {wanted} hPa" if leveled else ""
+        raise InputError(f"{path}: no hour has {part.name}{what}; fetch the file again")
     stack = np.stack([[values[time, level] for level in wanted] for time in whole])
-    rows = _positions(axes["latitude"].values, part["latitude"].values)
-    columns = _positions(axes["longitude"].values, part["longitude"].values, period=360.0)
+    rows, columns = _places(axes, part)
     stack = stack[:, :, rows][..., columns]
     coords = {dim: part[dim].values for dim in part.dims if dim != "time"}
     coords["time"] = np.array(whole).astype("datetime64[ns]")
@@ -187,6 +196,12 @@ def _keep(found: dict[_Key, np.ndarray], key: _Key, values: np.ndarray, where: s
             "forecast in the file"
         )
     found[key] = values
+
+
+def _places(axes: xr.DataArray, part: xr.DataArray) -> tuple[list[int], list[int]]:
+    """Rows and columns of a whole field that a part of it takes."""
+    rows = _positions(axes["latitude"].values, part["latitude"].values)
+    return rows, _positions(axes["longitude"].values, part["longitude"].values, period=360.0)
 
 
 def _positions(axis: np.ndarray, wanted: Iterable[float], period: float | None = None) -> list[int]:

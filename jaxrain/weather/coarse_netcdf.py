@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from jaxrain.errors import InputError
-from jaxrain.weather.accumulation import Sum, hourly, runs_on
+from jaxrain.weather.accumulation import runs_on
 from jaxrain.weather.netcdf import open_netcdf, whole_minutes
 from jaxrain.weather.valid_times import on_valid_times
 from jaxrain.weather.variables import VARIABLES, canonical_name, spell_units, to_canonical
@@ -37,7 +37,7 @@ def read_fields(
         latitude, longitude) and levels in hPa; returns the part to load, or None.
 
     Returns:
-      By our names; float32.
+      By our names; float32. Rain as it was summed: `jaxrain.weather.rain_windows`.
 
     Raises:
       InputError: the file can't be read, or a variable has units or axes that we don't know.
@@ -49,7 +49,11 @@ def read_fields(
             if part is not None:
                 units = str(array.attrs.get("units", ""))
                 loaded = part.copy(data=to_canonical(name, part.values, units, str(path)))
-                found[name] = _single_hours(_there(loaded), name, path)
+                there = _there(loaded)
+                if VARIABLES[name].cell_methods == "time: sum":
+                    found[name] = _windows(there, path)
+                else:  # without what tells of forecasts
+                    found[name] = there.drop_vars(["base", "start"], errors="ignore")
     return found
 
 
@@ -179,27 +183,14 @@ def _there(array: xr.DataArray) -> xr.DataArray:
     return array.isel(time=~np.isnan(array.values).all(axis=rest))
 
 
-def _single_hours(array: xr.DataArray, name: str, path: Path) -> xr.DataArray:
-    """Rain as sums of single hours; other variables without the coordinates that told of sums."""
-    kept = array.drop_vars(["base", "start"], errors="ignore")
-    if VARIABLES[name].cell_methods != "time: sum":
-        return kept
+def _windows(array: xr.DataArray, path: Path) -> xr.DataArray:
+    """Rain by the windows that it is summed over, instead of by time."""
     ends = array["time"].values
     starts = _window_starts(array, ends)
-    if (ends - starts == _HOUR).all():
-        return kept
-    sums = (
-        Sum(start, end, rain, f"{path}: {name}")
-        for start, end, rain in zip(
-            starts.astype("datetime64[s]"), ends.astype("datetime64[s]"), array.values, strict=True
-        )
-    )
-    hours = hourly(sums)
-    coords = {axis: array[axis].values for axis in ("latitude", "longitude")}
-    coords["time"] = np.array(sorted(hours)).astype("datetime64[ns]")
-    values = np.stack([hours[end] for end in sorted(hours)])
-    attributes = {**array.attrs, "summed": "differenced from longer sums"}
-    return xr.DataArray(values, coords, ("time", "latitude", "longitude"), name, attributes)
+    kept = array.drop_vars(["base", "start", "time"], errors="ignore").rename(time="window")
+    where = np.full(len(ends), f"{path}: tp")
+    windows = {"start": starts, "end": ends, "where": where}
+    return kept.assign_coords({name: ("window", each) for name, each in windows.items()})
 
 
 def _window_starts(array: xr.DataArray, ends: np.ndarray) -> np.ndarray:

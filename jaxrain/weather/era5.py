@@ -19,13 +19,12 @@ from jaxrain.weather.grib import read_headers
 from jaxrain.weather.humidity import relative_humidity
 from jaxrain.weather.levels import level_weights
 from jaxrain.weather.netcdf import file_kind
+from jaxrain.weather.rain_windows import single_hours
 from jaxrain.weather.region import Box, crop, upright
-from jaxrain.weather.variables import VARIABLES, cf_attributes, check_predictors, on_levels
+from jaxrain.weather.variables import cf_attributes, check_predictors, on_levels
 
 _Pick = Callable[[str, xr.DataArray], xr.DataArray | None]
 _Read = Callable[[_Pick], dict[str, xr.DataArray]]
-# Rain a hair below zero is what packing leaves of zero, mm.
-_PACKING_MM = 0.05
 
 
 @dataclass(frozen=True)
@@ -104,6 +103,7 @@ def read_coarse(
     interpolate_levels: bool = False,
     derive_humidity: bool = False,
     partial: bool = False,
+    sums_apart: bool = False,
 ) -> xr.Dataset:
     """Reads predictors.
 
@@ -117,6 +117,8 @@ def read_coarse(
         attribute `derived_from` of r says so.
       partial: takes those of the variables that the file has, for files of one variable each that
         are merged later. Hours that one of them lacks are then NaN in it.
+      sums_apart: leaves rain as it was summed, for steps of a forecast in files of their own: there
+        is `tp_sums` then, as `jaxrain.weather.rain_windows` has it, instead of `tp`.
 
     Returns:
       A canonical Dataset; the attribute `file_units` of a variable is what the file had. Hours
@@ -162,7 +164,16 @@ def read_coarse(
     _check_one_grid(arrays, path)
     if derived:
         arrays["r"] = _humidity(arrays["q"], arrays["t"])
-    return _joined(arrays, present, has, partial=partial)
+    if "tp" not in present:
+        return _joined(arrays, present, has, partial=partial)
+    if not sums_apart:
+        arrays["tp"] = single_hours([arrays["tp"]], str(path))
+        return _joined(arrays, present, has, partial=partial)
+    sums = arrays.pop("tp")
+    others = [name for name in present if name != "tp"]
+    if not others:
+        return sums.to_dataset(name="tp_sums").assign_coords(time=np.array([], "datetime64[ns]"))
+    return _joined(arrays, others, has, partial=partial).assign(tp_sums=sums)
 
 
 def _lacks_only_r(has: Inventory) -> bool:
@@ -213,7 +224,7 @@ def _joined(
     arrays: dict[str, xr.DataArray], names: Sequence[str], has: Inventory, *, partial: bool
 ) -> xr.Dataset:
     path = has.path
-    arrays = {name: _clean(name, _sorted_hours(arrays[name], name, path)) for name in names}
+    arrays = {name: _sorted_hours(arrays[name], name, path) for name in names}
     times = [arrays[name]["time"].values for name in names]
     every = np.unique(np.concatenate(times))
     kept = every if partial else every[np.all([np.isin(every, each) for each in times], axis=0)]
@@ -263,12 +274,6 @@ def _sorted_hours(array: xr.DataArray, name: str, path: Path) -> xr.DataArray:
     if np.unique(times).size != times.size:
         raise InputError(f"{path}: {name} holds an hour twice; keep one of them")
     return array.isel(time=np.argsort(times))
-
-
-def _clean(name: str, array: xr.DataArray) -> xr.DataArray:
-    if VARIABLES[name].cell_methods != "time: sum":
-        return array
-    return array.where(~((array < 0.0) & (array > -_PACKING_MM)), np.float32(0.0))
 
 
 def _span(times: np.ndarray) -> str:
