@@ -33,8 +33,8 @@ def fingerprint(
     ]
     tile, overlap = config.tiling(data.patch)
     settings = dataclasses.asdict(config) | {"tile": tile, "overlap": overlap}
-    for name in ("contrast", "epsilon_scale"):
-        if settings[name] == 1.0:  # as before there was such a setting
+    for name in ("contrast", "epsilon_scale", "spread_sums_hours"):
+        if settings[name] == 1:  # as before there was such a setting
             del settings[name]
     lattices = [Lattice.anchored(c.fine_grid.shape, tile, overlap, c.origin) for c in cases]
     padded = any(lattice.canvas != lattice.shape for lattice in lattices)

@@ -34,7 +34,7 @@ _NUMBERS = re.compile(r"\d{1,10} to \d{1,10}")
 _ANY = f"0 to {2**31 - 1}"  # of a file that does not say, or not so
 _TOLD = (
     *("run", "checkpoint_step", "objective", "sampler", "steps"),
-    *("contrast", "epsilon_scale"),  # none stands for 1
+    *("contrast", "epsilon_scale", "spread_sums"),  # none stands for 1
     "most_mm",
 )
 

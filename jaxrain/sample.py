@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SETTINGS = (
     *("members", "first_member", "sampler", "steps", "seed", "eta", "batch", "tile", "overlap"),
     *("calibrate", "contrast", "consistency", "turn", "first_guess", "sigma_max"),
-    *("epsilon_scale", "noise_correlation", "noise_hours"),
+    *("epsilon_scale", "noise_correlation", "noise_hours", "spread_sums_hours"),
 )
 # Settings that members of one step lack.
 OF_A_CHAIN = ("sampler", "steps", "eta", "sigma_max", "epsilon_scale")
@@ -39,6 +39,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument(
         "--input", nargs="+", metavar="FILE", help="GRIB or NetCDF predictors, instead of a split"
+    )
+    parser.add_argument(
+        "--spread-sums",
+        dest="spread_sums_hours",
+        metavar="H",
+        help="longest sum of rain in --input, 3 or 6 hours, whose mean may stand for each of its "
+        "hours: for forecasts in such steps; extremes of these hours are too weak (1: none)",
     )
     parser.add_argument(
         "--hours",
@@ -204,6 +211,11 @@ def _check(arguments: argparse.Namespace, output: Path) -> None:
     check_output(output, overwrite=arguments.overwrite)
     if arguments.split and arguments.input:
         raise InputError("--split and --input exclude each other: give one of them")
+    if arguments.spread_sums_hours is not None and not arguments.input:
+        raise InputError(
+            f"--spread-sums {arguments.spread_sums_hours}: a store holds the rain of single hours "
+            "alone; give a forecast's files with --input, or leave it out"
+        )
 
 
 def _cases(
@@ -222,18 +234,21 @@ def _cases(
         read_inputs,
     )
     from jaxrain.pairs.recipe import SPLITS
+    from jaxrain.pairs.spread_sums import hours_spread, spread_attribute
     from jaxrain.pairs.store import open_store
 
     data = downscaler.config.data
     box = Box(*arguments.box) if arguments.box else None
     if arguments.input:
-        dataset = read_inputs(arguments.input, data)
-        _warn(hours_left_out(dataset, chosen_hours(arguments.hours)))
+        spread, chosen = downscaler.config.sample.spread_sums_hours, chosen_hours(arguments.hours)
+        dataset = read_inputs(arguments.input, data, spread_hours=spread)
+        _warn(hours_left_out(dataset, chosen) + hours_spread(dataset, chosen))
         found = within(input_cases(dataset, downscaler.areas, data, box), arguments.hours)
         for case in found:
             _warn(missing_predictors(case) + beyond_training(case, downscaler.manifest))
             _warn(beyond_areas(case, downscaler.areas))
         origin = {"jaxrain_input": ", ".join(Path(path).name for path in arguments.input)}
+        origin |= spread_attribute(dataset, chosen)
     else:
         split = arguments.split or "test"
         if split not in SPLITS:

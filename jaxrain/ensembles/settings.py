@@ -7,6 +7,7 @@ from jaxrain.diffusion.settings import SAMPLER_NAMES
 from jaxrain.ensembles.consistency import STRENGTHS
 from jaxrain.ensembles.products import parse_products
 from jaxrain.errors import InputError
+from jaxrain.weather.accumulation import SPREAD_HOURS
 
 SAMPLERS_FROM_A_GUESS = ("dpmpp_2m", "heun")  # whose chain begins at sigma_max
 SAMPLERS_WITH_FRESH_NOISE = ("ddim", "heun")  # whose share of it is eta
@@ -51,6 +52,9 @@ class SampleConfig:
       noise_correlation: of an hour's noise with the next hour's along the steering wind, so that a
         sequence does not flicker; 0 draws every hour anew.
       noise_hours: hours that the noise remembers, more than 1 / (1 - noise_correlation).
+      spread_sums_hours: longest window of rain [h] in files of a forecast (`sample --input`) whose
+        mean may stand for each of its hours, where nothing says more of them: 1 (none), 3 or 6.
+        Extremes of such hours are too weak. Training takes no such hours.
       consistency: how far a member's mean over each coarse cell is held to the coarse rain: off,
         soft (half the way) or hard (all of it). Points are multiplied within the same limits.
       products: written beside the members: mean, maximum, exceedance and quantiles q0 to q100.
@@ -77,6 +81,7 @@ class SampleConfig:
     contrast: float = Field(default=1.0, ge=1, le=20)
     noise_correlation: float = Field(default=0.0, ge=0, lt=1)
     noise_hours: int = Field(default=12, ge=1, le=120)
+    spread_sums_hours: int = 1
     consistency: str = "off"
     products: tuple[str, ...] = ("mean", "q10", "q50", "q90", "maximum", "exceedance")
     thresholds_mm: tuple[float, ...] = (0.1, 1.0, 5.0, 10.0, 20.0)
@@ -87,6 +92,16 @@ class SampleConfig:
         if name not in SAMPLER_NAMES:
             raise ValueError(f"unknown sampler '{name}'; there are {', '.join(SAMPLER_NAMES)}")
         return name
+
+    @field_validator("spread_sums_hours")
+    @classmethod
+    def _steps(cls, hours: int) -> int:
+        if hours not in SPREAD_HOURS:
+            raise ValueError(
+                f"{hours} hours: expected a step of forecasts, {', '.join(map(str, SPREAD_HOURS))} "
+                "(1: no mean stands for an hour)"
+            )
+        return hours
 
     @field_validator("consistency", mode="before")
     @classmethod
