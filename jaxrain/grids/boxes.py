@@ -62,6 +62,11 @@ def boxed(whole: Grid, box: Box) -> Piece:
     return _projected(whole, box) if whole.projected else _on_sphere(whole, box)
 
 
+def is_located(whole: Grid) -> bool:
+    """Whether a grid knows the latitude and longitude of its points."""
+    return not whole.projected or (whole.latitude is not None and whole.longitude is not None)
+
+
 def overlaps(whole: Grid, box: Box) -> bool:
     """Whether any point of the grid lies in the box; errors as `boxed`, but that of no point."""
     try:
@@ -91,7 +96,7 @@ def _on_sphere(whole: Grid, box: Box) -> Piece:
 
 
 def _projected(whole: Grid, box: Box) -> Piece:
-    if whole.latitude is None or whole.longitude is None:
+    if whole.latitude is None or whole.longitude is None:  # as `is_located` says
         raise ValueError("the grid is projected, and its files hold no latitude and longitude")
     west, east = _same_turn(box, float(np.nanmean(whole.longitude)))
     within = (whole.latitude >= box.south) & (whole.latitude <= box.north)

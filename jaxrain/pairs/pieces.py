@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from jaxrain.errors import InputError
-from jaxrain.grids.boxes import Box, boxed, overlaps
+from jaxrain.grids.boxes import Box, boxed, is_located, overlaps
 from jaxrain.grids.grid import Grid
 from jaxrain.pairs.store import Area
 
@@ -43,17 +43,19 @@ def places(areas: Sequence[Area], box: Box | None) -> list[Place]:
     """
     if box is None:
         return [Place(area, area.fine_grid, (0, 0)) for area in areas]
+    # An area that does not know where it lies is no reason to refuse another that does.
+    known = [area for area in areas if is_located(area.fine_grid)] or areas
     try:
-        touched = [area for area in areas if overlaps(area.fine_grid, box)]
+        touched = [area for area in known if overlaps(area.fine_grid, box)]
         if not touched and len(areas) == 1:
             touched = list(areas)
         found = [Place(area, *boxed(area.fine_grid, box)) for area in touched]
     except ValueError as error:
         raise InputError(f"the box {box}: {error}") from None
     if not found:
-        known = "; ".join(str(Place(area, area.fine_grid, (0, 0))) for area in areas)
+        there = "; ".join(str(Place(area, area.fine_grid, (0, 0))) for area in areas)
         raise InputError(
-            f"the box {box} touches none of the areas {known or '(there are none)'}: "
+            f"the box {box} touches none of the areas {there or '(there are none)'}: "
             "choose one within them"
         )
     for place in found:
