@@ -9,6 +9,7 @@ from jaxrain.errors import InputError
 from jaxrain.pairs.store import read_manifest
 from jaxrain.training.checkpoint import load_parameters
 from jaxrain.training.gradients import Params
+from jaxrain.training.meaning import check_meaning, meaning
 
 # Of `data`: what the network's channels and its target are, beside the store's channels.
 _SAME = ("rain_scaling", "rain_scale_mm", "standardize", "interpolations", "static", "encodings")
@@ -47,7 +48,8 @@ def weights_to_start_from(
                 f"train.start_from={source} was trained on other data: data.{name}: {ours} here, "
                 f"{theirs} there"
             )
-    weights, _ = load_parameters(source, template)
+    weights, step = load_parameters(source, template)
+    check_meaning(source, step, meaning(other.model, other.diffusion, other.data))
     if (source / "manifest.json").is_file():  # a converted run has none before it goes on
         trained = read_manifest(source)
         if trained["channels"] != manifest["channels"]:

@@ -11,6 +11,7 @@ from jaxrain.errors import InputError
 from jaxrain.pairs.store import read_manifest
 from jaxrain.training.checkpoint import load_parameters, parameters_hash
 from jaxrain.training.gradients import Params
+from jaxrain.training.meaning import check_meaning, meaning
 from jaxrain.training.network import Apply, define_network
 
 # What x0 and the condition are made of; other settings of `data` may differ.
@@ -67,7 +68,7 @@ def load_companion(
       step: of its checkpoint; None takes the newest.
 
     Raises:
-      InputError: it is not trained, or on other data.
+      InputError: it is not trained, on other data, or with other settings than its own now.
     """
     own, trained = load_config(folder / "config.yaml"), read_manifest(folder)
     differs = [name for name in _SAME if getattr(own.data, name) != getattr(config.data, name)]
@@ -79,4 +80,5 @@ def load_companion(
     channels = len(trained["channels"])
     init, apply = define_network(own.model, own.data, channels, own.train.precision)
     weights, found = load_parameters(folder, jax.eval_shape(init, 0), step=step)
+    check_meaning(folder, found, meaning(own.model, own.diffusion, own.data))
     return Companion(own, apply, weights, found, parameters_hash(weights))

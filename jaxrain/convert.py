@@ -80,10 +80,13 @@ def _outputs(target: Path) -> list[Path]:
 def _load_run(run: Path, arguments: argparse.Namespace) -> "tuple[Exchange, Config]":
     from jaxrain.config import load_config
     from jaxrain.training.exchange import read_run
+    from jaxrain.training.meaning import check_meaning, meaning
 
     if not (run / "config.yaml").is_file():
         raise InputError(f"{run} is no run: it has no config.yaml; give what training made")
-    return read_run(run), load_config(run / "config.yaml")
+    config, state = load_config(run / "config.yaml"), read_run(run)
+    check_meaning(run, state.step, meaning(config.model, config.diffusion, config.data))
+    return state, config
 
 
 def _load_file(path: Path, arguments: argparse.Namespace) -> "tuple[Exchange, Config]":
@@ -91,6 +94,7 @@ def _load_file(path: Path, arguments: argparse.Namespace) -> "tuple[Exchange, Co
 
     from jaxrain.training.dialects import from_torch, torch_name
     from jaxrain.training.exchange import Exchange
+    from jaxrain.training.meaning import meaning
     from jaxrain.training.portable import read_portable
     from jaxrain.training.recognise import check_buffers, check_network, network_shapes, split_state
     from jaxrain.training.torch_adam import adam_from_torch, adam_settings
@@ -115,6 +119,7 @@ def _load_file(path: Path, arguments: argparse.Namespace) -> "tuple[Exchange, Co
         ema = from_torch(average, dialect)
     else:
         print("there is no averaged network: the average starts from the weights")
+    own = content.config is not None and arguments.config is None
     moments = None
     if content.optimizer is not None:
         ordered = {name: weights[name] for name in (torch_name(p, dialect) for p in expected)}
@@ -134,6 +139,8 @@ def _load_file(path: Path, arguments: argparse.Namespace) -> "tuple[Exchange, Co
         moments=moments,
         step=content.step,
         epoch=content.epoch,
+        # Of a public file it is taken on trust, and may be mended in config.yaml.
+        meaning=meaning(config.model, config.diffusion, config.data) if own else {},
     )
     return state, config
 

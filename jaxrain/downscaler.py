@@ -33,6 +33,7 @@ from jaxrain.pairs.scaling import Scaling
 from jaxrain.pairs.store import Area, open_areas, open_store, read_manifest, recipe_of
 from jaxrain.stages import load_regression
 from jaxrain.training.checkpoint import load_parameters, parameters_hash
+from jaxrain.training.meaning import check_meaning, meaning
 from jaxrain.training.network import define_network
 from jaxrain.weather.cf import with_conventions
 
@@ -314,7 +315,8 @@ def load(run: str | Path, overrides: Sequence[str] = ()) -> Downscaler:
       overrides: words `section.key=value` over the run's settings.
 
     Raises:
-      InputError: no run there, no checkpoint, one of another network, or impossible settings.
+      InputError: no run there, no checkpoint, one of another network or trained with other
+        settings, or impossible settings.
     """
     run = Path(run)
     for name in ("config.yaml", "manifest.json"):
@@ -332,6 +334,7 @@ def load(run: str | Path, overrides: Sequence[str] = ()) -> Downscaler:
         one = dataclasses.replace(config.sample, members=1, first_member=0, contrast=1.0)
         config = dataclasses.replace(config, sample=one)
     weights, step = load_parameters(run, jax.eval_shape(init, 0))
+    check_meaning(run, step, meaning(config.model, config.diffusion, config.data))
     beside = Beside(load_regression(config, run, manifest), load_first_guess(config, manifest))
     checkpoint = parameters_hash(weights)
     return Downscaler(

@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 from jaxrain import convert, prepare, sample, train
-from jaxrain.config import load_config
+from jaxrain.config import load_config, save_config
 from jaxrain.downscaler import _check_trained_with, load
 from jaxrain.ensembles.drawing import Item, canvas_of
 from jaxrain.errors import InputError
@@ -172,6 +172,34 @@ def test_a_scaling_that_was_edited_afterwards_is_refused(root, tmp_path, key, tr
     told = rf"trained with data\.{key}={trained}, the settings say {edited}: leave"
     with pytest.raises(InputError, match=told):
         load(run)
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("data.standardize=true", "data.standardize=false, the settings say true"),
+        ("data.interpolations=[nearest]", r"data.interpolations=\['bilinear'\], the settings say"),
+        ("diffusion.prediction=v", "diffusion.prediction=eps, the settings say v"),
+        ("diffusion.objective=regression", "diffusion.objective=denoising, the settings say regr"),
+        ("model.embedding=log_snr", "model.embedding=level, the settings say log_snr"),
+        ("model.upsample=bicubic", "model.upsample=nearest, the settings say bicubic"),
+        ("model.norm_groups=1", "model.norm_groups=2, the settings say 1"),
+    ],
+)
+def test_weights_are_what_they_were_trained_for(root, tmp_path, word, told):
+    with pytest.raises(InputError, match=f"{root / 'run'} was trained with {told}"):
+        load(root / "run", [word])
+    run = tmp_path / "run"
+    shutil.copytree(root / "run", run)
+    save_config(load_config(run / "config.yaml", [word]), run / "config.yaml")
+    with pytest.raises(InputError, match=f"{run} was trained with {told}"):
+        load(run)
+
+
+def test_weights_from_before_that_was_kept_are_believed(root, untrained, tmp_path):
+    config = load_config(root / "run" / "config.yaml")
+    old = untrained(config, tmp_path / "old")
+    assert load(old, ["diffusion.prediction=v"]).config.diffusion.prediction == "v"
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,7 @@ def train(config: "Config", stop: "Stop | None" = None) -> None:
     from jaxrain.training.checkpoint import open_checkpoints
     from jaxrain.training.hosts import agree, is_first
     from jaxrain.training.loop import SCORE, Training, train_loop
+    from jaxrain.training.meaning import check_meaning, meaning
     from jaxrain.training.mesh import (
         check_batch,
         create_mesh,
@@ -144,6 +145,9 @@ def train(config: "Config", stop: "Stop | None" = None) -> None:
         if begun:
             agree(take)
         done, kept, told = agree(lambda: _newest(run))
+        means = meaning(config.model, config.diffusion, config.data)
+        if kept:
+            agree(lambda: check_meaning(run, done, means))
         if done > config.train.steps or (done == config.train.steps and told):
             _say(f"{run} is trained: it has {done} steps, train.steps={config.train.steps}")
             return
@@ -200,6 +204,7 @@ def train(config: "Config", stop: "Stop | None" = None) -> None:
             ),
             stop=stop,
             frozen=(put_state(regression.run.weights, mesh),) if regression else (),
+            meaning=means,
         )
         train_loop(training, state, read_progress(kept) if kept else None, batches)
     _say(f"trained: {run}; next: python -m jaxrain.sample {run} --output OUT.nc")

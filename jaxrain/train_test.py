@@ -79,6 +79,16 @@ def test_what_a_user_can_mend_is_one_line(trained, config_file, capsys, word, sa
     assert sorted(path.stat().st_mtime_ns for path in trained.rglob("*")) == before
 
 
+def test_a_setting_that_was_edited_afterwards_is_refused(trained, tmp_path, capsys):
+    copy, config = tmp_path / "copy", tmp_path / "copy" / "config.yaml"
+    shutil.copytree(trained, copy)
+    config.write_text(config.read_text().replace("prediction: eps\n", "prediction: x0\n"))
+    assert run(config, f"train.run={copy}", "train.steps=20") == 2
+    error = capsys.readouterr().err
+    assert "was trained with diffusion.prediction=eps, the settings say x0: leave" in error
+    assert error.count("\n") == 1
+
+
 def test_the_config_of_a_copied_run_changes_no_other(trained, tmp_path, capsys):
     copy, config = tmp_path / "copy", tmp_path / "copy" / "config.yaml"
     shutil.copytree(trained, copy)

@@ -12,6 +12,7 @@ import orbax.checkpoint as ocp
 from jaxrain.errors import InputError
 from jaxrain.training.checkpoint import quiet_orbax, write_checkpoint
 from jaxrain.training.dialects import flatten, unflatten
+from jaxrain.training.meaning import KEY, kept_meaning
 from jaxrain.training.optimizer import create_optimizer
 from jaxrain.training.progress import loader_state
 from jaxrain.training.saved import FOLDER, read_loader_state, saved_steps, whole_step
@@ -44,6 +45,7 @@ class Exchange:
       moments: Adam's, or None.
       step: updates done.
       epoch: that PyTorch's trainer counted.
+      meaning: of the weights, `jaxrain.training.meaning`; empty where nobody knows it.
     """
 
     params: Params
@@ -51,6 +53,7 @@ class Exchange:
     moments: Moments | None = None
     step: int = 0
     epoch: int = 0
+    meaning: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def read_run(run: Path) -> Exchange:
@@ -79,6 +82,7 @@ def read_run(run: Path) -> Exchange:
         moments=Moments(count=int(adam["count"]), first=first, second=second),
         step=int(optimizer["step"]),
         epoch=read_loader_state(run, step).get("epoch", 0),
+        meaning=kept_meaning(run, step),
     )
 
 
@@ -115,7 +119,8 @@ def write_run(run: Path, state: Exchange, config: TrainConfig) -> None:
             fill, optimizer, is_leaf=lambda part: isinstance(part, optax.ScaleByAdamState)
         ),
     )
-    write_checkpoint(run, whole, loader_state(config, state.step) | {"epoch": state.epoch})
+    beside = {"epoch": state.epoch, KEY: state.meaning}
+    write_checkpoint(run, whole, loader_state(config, state.step) | beside)
 
 
 def _zeros(leaf: Any) -> np.ndarray:

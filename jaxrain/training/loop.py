@@ -2,10 +2,10 @@
 
 import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -15,6 +15,7 @@ from jaxrain.errors import InputError
 from jaxrain.training.checkpoint import Checkpoints
 from jaxrain.training.gradients import Params
 from jaxrain.training.hosts import agree, is_first, make_vote, meet
+from jaxrain.training.meaning import KEY
 from jaxrain.training.mesh import put_batch, run_key
 from jaxrain.training.metrics import (
     MetricsLog,
@@ -53,6 +54,7 @@ class Training:
       validate: samples with the averaged weights and scores; None for never.
       stop: asked after each step.
       frozen: weights that `train_step` takes and does not change, on the devices.
+      meaning: of the weights, `jaxrain.training.meaning`; each checkpoint keeps it.
     """
 
     config: TrainConfig
@@ -64,6 +66,7 @@ class Training:
     validate: Validate | None = None
     stop: Stop = field(default_factory=Stop)
     frozen: Sequence[Params] = ()
+    meaning: Mapping[str, Any] = field(default_factory=dict)
 
 
 def train_loop(
@@ -163,7 +166,8 @@ def _go_on(
                 fresh = []
                 progress.check_loss(config, step)
                 if step > start and (due.save or asked):
-                    training.checkpoints.save(state, progress.to_json(config, step))
+                    kept = progress.to_json(config, step) | {KEY: dict(training.meaning)}
+                    training.checkpoints.save(state, kept)
             if asked:
                 raise Stopped
             if due.line:
