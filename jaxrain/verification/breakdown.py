@@ -1,11 +1,12 @@
 """Where and when the score comes from: sums apart by area, time, hour of the day and wetness."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from jaxrain.verification import metrics
+from jaxrain.verification import intervals, metrics
+from jaxrain.verification.intervals import Blocks, Interval
 from jaxrain.verification.points import DRY_MM, THRESHOLDS_MM, Sums
 
 KINDS = {
@@ -21,6 +22,9 @@ WET_SHARE = 0.1
 
 OF_A_PART = ("spread_skill", "p99.9_ratio", "spectrum_max_db", "effective_resolution_km")
 """Scores that don't add up: of each part on its own, for one of them can make the whole's."""
+
+Drawn = tuple[Blocks, np.ndarray]
+"""Blocks of F fields, and how often each field counts in each draw, [draws, F]."""
 
 # Times are told apart by the finest of these that leaves a table that can be read.
 _TIME_UNITS = ("m", "D", "M")
@@ -57,6 +61,8 @@ class Part:
       fields: how many.
       points: known points of them.
       crps_mm: by system.
+      crps_interval: the same with its 95 % interval.
+      skill: of each baseline, 1 - CRPS of the model / CRPS of the baseline.
       mean_mm: mean rain, by system and `truth`.
       wet: share of wet points, by system (over its members) and `truth`.
       scores: those of OF_A_PART by system; None where the part says nothing of one.
@@ -68,6 +74,8 @@ class Part:
     fields: int
     points: int
     crps_mm: dict[str, float]
+    crps_interval: dict[str, Interval]
+    skill: dict[str, Interval]
     mean_mm: dict[str, float]
     wet: dict[str, float]
     scores: dict[str, dict[str, float | None]]
@@ -78,6 +86,7 @@ def breakdown(
     cases: Sequence[str],
     sums: dict[str, Sums],
     wavelengths_km: np.ndarray,
+    drawn: Drawn,
 ) -> list[Part]:
     """All fields told apart in each way of KINDS that finds more than one part.
 
@@ -88,14 +97,16 @@ def breakdown(
       cases: names of the cases.
       sums: by system, see `metrics.hour_sums`, each of shape [F, ...].
       wavelengths_km: of the spectra, [K].
+      drawn: those blocks and weights that the whole's intervals come from.
     """
     parts: list[Part] = []
     for kind, names in _labels(fields, cases, sums):
         labels, of = np.unique(names, return_inverse=True)
         if len(labels) > 1:
             parts += [
-                _part(kind, str(label), np.flatnonzero(of == number), fields, sums, wavelengths_km)
+                _part(kind, str(label), chosen, fields, sums, wavelengths_km, drawn)
                 for number, label in enumerate(labels)
+                for chosen in (np.flatnonzero(of == number),)
             ]
     return parts
 
@@ -136,6 +147,7 @@ def _part(
     fields: Sequence[Field],
     sums: dict[str, Sums],
     wavelengths_km: np.ndarray,
+    drawn: Drawn,
 ) -> Part:
     totals = {
         system: {key: values[chosen].sum(0) for key, values in each.items()}
@@ -145,6 +157,7 @@ def _part(
     points = float(first["points"])
     wet = THRESHOLDS_MM.index(DRY_MM)
     weights = next(iter(sums.values()))["points"][chosen]
+    crps, skill = crps_intervals(chosen, sums, drawn)
     rain = float(np.average([fields[f].rain_mm for f in chosen], weights=weights))
     return Part(
         kind=kind,
@@ -153,12 +166,48 @@ def _part(
         fields=len(chosen),
         points=int(points),
         crps_mm={system: float(total["crps"] / points) for system, total in totals.items()},
+        crps_interval=crps,
+        skill=skill,
         mean_mm={"truth": rain}
         | {system: rain + float(total["error"] / points) for system, total in totals.items()},
         wet={"truth": float(first["observed"][wet] / points)}
         | {s: float(total["member_yes"][wet] / points) for s, total in totals.items()},
         scores={system: _scores(total, wavelengths_km) for system, total in totals.items()},
     )
+
+
+def crps_intervals(
+    chosen: np.ndarray, sums: dict[str, Sums], drawn: Drawn
+) -> tuple[dict[str, Interval], dict[str, Interval]]:
+    """How sure the CRPS of some of the fields is.
+
+    Blocks are drawn of all fields, so how many of these a draw has varies, as it would with other
+    weather; draws that have none say nothing.
+
+    Args:
+      chosen: numbers of the fields, shape [N].
+      sums: by system, `crps` and `points`, each of shape [F]; the model's first.
+      drawn: of all fields.
+
+    Returns:
+      CRPS by system [mm], and by baseline 1 - CRPS of the model / CRPS of the baseline. No
+      interval where all fields lie in one block.
+    """
+    grouped, weights = drawn
+    touched = replace(grouped, count=len(np.unique(grouped.of[chosen])))
+    rows = np.vstack([np.ones(len(chosen)), weights[:, chosen]])  # the whole, then each draw
+    with np.errstate(invalid="ignore", divide="ignore"):
+        crps = {
+            s: rows @ each["crps"][chosen] / (rows @ each["points"][chosen])
+            for s, each in sums.items()
+        }
+        model, *others = crps
+        skill = {other: 1 - crps[model] / crps[other] for other in others}
+    crps_found, skill_found = (
+        {name: intervals.interval(each[0], each[1:], touched) for name, each in found.items()}
+        for found in (crps, skill)
+    )
+    return crps_found, skill_found
 
 
 def _scores(sums: Sums, wavelengths_km: np.ndarray) -> dict[str, float | None]:

@@ -5,11 +5,12 @@ import pytest
 
 from jaxrain.verification.baselines import baselines
 from jaxrain.verification.bias_maps import BiasMap, cases_to_map
-from jaxrain.verification.breakdown import KINDS, OF_A_PART, parts_of
+from jaxrain.verification.breakdown import KINDS, OF_A_PART, crps_intervals, parts_of
 from jaxrain.verification.forecast import open_forecast
 from jaxrain.verification.forecast_test import HOURS, example, stored_rain
+from jaxrain.verification.intervals import blocks, draw
 from jaxrain.verification.score_tables import by_part
-from jaxrain.verification.scoring import MODEL, verify
+from jaxrain.verification.scoring import DRAWS, MODEL, SEED, verify
 from jaxrain.verification.truth import store_of, truth_from_store
 
 
@@ -55,6 +56,67 @@ def test_what_does_not_add_up_is_each_parts_own(found, tmp_path):
     assert parts_of(found.parts, "area")[0].scores["bilinear"]["spread_skill"] is None
 
 
+def test_wet_and_dry_fields_have_intervals_of_the_wholes_draws(tmp_path, monkeypatch):
+    with open_forecast(example(tmp_path)) as forecast:
+        store = store_of(forecast)
+        of = forecast, truth_from_store(forecast, store), baselines(forecast, store)
+        hours = parts_of(verify(*of).parts, "time")
+        shares = [part.wet["truth"] for part in hours]
+        monkeypatch.setattr("jaxrain.verification.breakdown.WET_SHARE", sorted(shares)[2])
+        found = verify(*of)
+    assert (found.blocks.count, len(hours)) == (2, 5)
+    wet, dry = parts_of(found.parts, "wetness")
+    assert (wet.hours, dry.hours) == (3, 2)
+    # What each draw finds of the hours that are wet, hour by hour.
+    told = []
+    for weights in draw(found.blocks, draws=DRAWS, seed=SEED):
+        counted = [
+            (weight * part.points, part.crps_mm)
+            for weight, part, share in zip(weights, hours, shares, strict=True)
+            if share >= sorted(shares)[2]
+        ]
+        points = sum(count for count, _ in counted)
+        if points:
+            crps = {s: sum(n * c[s] for n, c in counted) / points for s in (MODEL, "bilinear")}
+            told.append((crps[MODEL], 1 - crps[MODEL] / crps["bilinear"]))
+    low, high = np.percentile(told, (2.5, 97.5), 0)
+    for interval, end in ((wet.crps_interval[MODEL], 0), (wet.skill["bilinear"], 1)):
+        assert interval["low"] == pytest.approx(low[end])
+        assert interval["high"] == pytest.approx(high[end])
+        assert interval["low"] < interval["value"] < interval["high"]
+    assert wet.crps_interval[MODEL]["value"] == pytest.approx(wet.crps_mm[MODEL])
+
+
+def test_the_interval_of_a_parts_mean_is_the_normal_one():
+    rng = np.random.default_rng(0)
+    days = 300
+    times = np.datetime64("2022-06-01T01", "ns") + np.arange(24 * days) * np.timedelta64(1, "h")
+    wet = np.flatnonzero(np.arange(24 * days) % 24 < 6)  # a quarter of each day
+    of_day = rng.normal(5, 1, days)
+    crps = np.where(np.arange(24 * days) % 24 < 6, np.repeat(of_day, 24), 1e3)
+    sums = {
+        "model": {"crps": crps * 7, "points": np.full(len(crps), 7.0)},
+        "twice": {"crps": crps * 14, "points": np.full(len(crps), 7.0)},
+    }
+    grouped = blocks(times)
+    drawn = grouped, draw(grouped, draws=2000, seed=0)
+    of_system, skill = crps_intervals(wet, sums, drawn)
+    assert of_system["model"]["value"] == pytest.approx(of_day.mean())
+    half = 1.96 * of_day.std() / np.sqrt(days)
+    width = of_system["model"]["high"] - of_system["model"]["low"]
+    assert width == pytest.approx(2 * half, rel=0.1)
+    # Drawn together, they are sure of how they compare.
+    assert skill == {"twice": pytest.approx({"value": 0.5, "low": 0.5, "high": 0.5})}
+
+
+def test_a_part_of_one_block_has_no_interval(found):
+    for part in parts_of(found.parts, "area"):
+        assert found.blocks.count == 2
+        for each in (*part.crps_interval.values(), *part.skill.values()):
+            assert each["value"] is not None
+            assert (each["low"], each["high"]) == (None, None)
+
+
 def test_parts_are_named_for_what_they_hold(found):
     assert [(part.name, part.hours) for part in parts_of(found.parts, "area")] == [
         ("early", 3), ("late", 2),
@@ -92,5 +154,7 @@ def test_a_table_of_parts_says_whose_score_each_column_is(found):
     part = parts_of(found.parts, "area")[0]
     told = dict(zip(table.columns, row.cells, strict=True))
     assert told["spread_skill model"] == part.scores[MODEL]["spread_skill"]
-    assert told["CRPS bilinear [mm]"] == part.crps_mm["bilinear"]
+    assert told["CRPS bilinear [mm]"]["value"] == pytest.approx(part.crps_mm["bilinear"])
+    skill = 1 - part.crps_mm[MODEL] / part.crps_mm["bilinear"]
+    assert told["crpss model"]["value"] == pytest.approx(skill)
     assert by_part(found, "wetness") is None

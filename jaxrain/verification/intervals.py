@@ -13,6 +13,10 @@ from jaxrain.verification.points import Sums
 _KINDS = ((24, "days", 5), (3, "stretches of 3 hours", 2), (1, "hours", 2))
 
 
+Interval = dict[str, float | None]
+"""`value`, `low` and `high` (95 %); None where not known."""
+
+
 @dataclass(frozen=True)
 class Blocks:
     """Hours grouped for drawing.
@@ -85,7 +89,7 @@ def total(sums: Sums, weights: np.ndarray) -> Sums:
     return {name: np.tensordot(weights, each, 1) for name, each in sums.items()}
 
 
-def interval(value: np.ndarray, draws: np.ndarray, grouped: Blocks) -> dict[str, float | None]:
+def interval(value: np.ndarray, draws: np.ndarray, grouped: Blocks) -> Interval:
     """A score with its 95 % interval (percentiles of the draws).
 
     Args:

@@ -237,7 +237,8 @@ def _parts(found: Verification, pictures: Pictures) -> str:
         "Where and when",
         "Mean error of the ensemble's mean at every point, in the cases with the most hours: "
         "purple is too wet, orange too dry. The parts' CRPS and means, weighted with their points, "
-        "add up to the whole's; spread, spectrum and high quantiles don't, and one wet part can "
+        "add up to the whole's, and their intervals come from the same drawing, where a part lies "
+        "in more than one block; spread, spectrum and high quantiles don't, and one wet part can "
         "make the whole's.",
         figure(pictures.bias, "Maps of bias", "hours of each map in its title") + day + folded,
     )

@@ -92,11 +92,9 @@ def by_part(found: Verification, kind: str) -> Table | None:
                 part.hours,
                 part.fields,
                 part.points,
-                1 - part.crps_mm[MODEL] / part.crps_mm[found.reference]
-                if part.crps_mm[found.reference] > 0
-                else None,
+                part.skill[found.reference],
                 *(part.scores[MODEL][name] for name in OF_A_PART),
-                *(part.crps_mm[system] for system in systems),
+                *(part.crps_interval[system] for system in systems),
                 *(part.mean_mm[system] for system in ("truth", *systems)),
                 *(part.wet[system] for system in ("truth", *systems)),
             ],

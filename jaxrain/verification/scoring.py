@@ -13,6 +13,7 @@ from jaxrain.verification.bias_maps import BiasMap, cases_to_map
 from jaxrain.verification.breakdown import Field, Part, breakdown
 from jaxrain.verification.conservation import CoarseRain
 from jaxrain.verification.forecast import Case, Forecast
+from jaxrain.verification.intervals import Interval
 from jaxrain.verification.points import Sums
 from jaxrain.verification.sequences import autocorrelation, consecutive
 from jaxrain.verification.truth import Truth
@@ -20,9 +21,6 @@ from jaxrain.verification.truth import Truth
 MODEL = "model"
 DRAWS = 1000
 SEED = 0
-
-Interval = dict[str, float | None]
-"""`value`, `low` and `high` (95 %); None where not known."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,8 +124,8 @@ def verify(
         name: {key: np.stack([sums[key] for sums in all_sums]) for key in all_sums[0]}
         for name, all_sums in per_field.items()
     }
-    parts = breakdown(fields, [case.name for case in forecast.cases], stacked, waves)
-    return _conclude(fields, unforecast, stacked, against, waves, parts, list(maps.values()))
+    cases = [case.name for case in forecast.cases]
+    return _conclude(fields, unforecast, stacked, against, waves, cases, list(maps.values()))
 
 
 def read_systems(case: Case, hour: int, baselines: dict[str, Baseline]) -> dict[str, np.ndarray]:
@@ -171,7 +169,7 @@ def _conclude(
     stacked: dict[str, Sums],
     against: str,
     waves: np.ndarray,
-    parts: list[Part],
+    cases: list[str],
     maps: list[BiasMap],
 ) -> Verification:
     grouped = intervals.blocks(np.array([field.time for field in fields]))
@@ -208,7 +206,7 @@ def _conclude(
         truth=_truth(fields, stacked[MODEL], totals[MODEL]),
         sums=totals,
         wavelengths_km=waves,
-        parts=parts,
+        parts=breakdown(fields, cases, stacked, waves, (grouped, weights)),
         bias_maps=maps,
     )
 
