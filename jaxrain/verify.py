@@ -20,7 +20,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--truth",
         nargs="+",
         metavar="FILE",
-        help="files of fine rain (default: the store that OUT.nc names)",
+        help="files of fine rain, GRIB, NetCDF or the .npy hours that the run was prepared from "
+        "(default: the store that OUT.nc names)",
     )
     parser.add_argument(
         "--truth-utc-offset",

@@ -1,9 +1,17 @@
 """How files of truth are read: as the run read its fine files, unless the user says otherwise."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import xarray as xr
+from pydantic import TypeAdapter, ValidationError
+
 from jaxrain.errors import InputError
+from jaxrain.pairs.sources import is_npy
+from jaxrain.weather.fine_files import read_fine_file
+from jaxrain.weather.npy_files import read_fine_npy
+from jaxrain.weather.npy_layout import NpyFolders
 
 _MOST_HOURS = 14.0
 
@@ -14,10 +22,12 @@ class FineReading(NamedTuple):
     Attributes:
       variable: the rain's name in the files; None takes the only one.
       utc_offset_hours: how far the files' times run ahead of UTC, -14..14 [h].
+      npy: grid, channel and names of .npy files; None where the run read none.
     """
 
     variable: str | None = None
     utc_offset_hours: float = 0.0
+    npy: NpyFolders | None = None
 
 
 AS_FILES_SAY = FineReading()
@@ -37,9 +47,37 @@ def reading_of_run(sections: Iterable[Any]) -> FineReading:
         variable, hours = section.get("fine_variable"), section["fine_utc_offset_hours"]
         if not isinstance(hours, int | float) or not abs(hours) <= _MOST_HOURS:
             continue
+        try:
+            npy = TypeAdapter(NpyFolders).validate_python(section.get("npy") or {})
+        except (ValidationError, ArithmeticError):
+            continue
         if variable is None or isinstance(variable, str):
-            return FineReading(variable, float(hours))
+            return FineReading(variable, float(hours), npy if npy.fine else None)
     return AS_FILES_SAY
+
+
+def read_truth(path: Path, reading: FineReading) -> xr.Dataset:
+    """Reads a file of truth.
+
+    Args:
+      path: what `jaxrain.weather.fine_files` reads, or a .npy file as the run read.
+      reading: how.
+
+    Returns:
+      A canonical Dataset, see `jaxrain.weather.fine_rain`.
+
+    Raises:
+      InputError: it can't be read; or it is a .npy file, and the run read none.
+    """
+    hours = reading.utc_offset_hours
+    if not is_npy(path):
+        return read_fine_file(path, variable=reading.variable, utc_offset_hours=hours)
+    if reading.npy is None:
+        raise InputError(
+            f"{path}: is a .npy array, which knows no grid, and the run says none (its "
+            "data.npy.fine is not set): give GRIB or NetCDF"
+        )
+    return read_fine_npy(path, reading.npy, region=None, utc_offset_hours=hours)
 
 
 def reading_asked(
@@ -63,6 +101,7 @@ def reading_asked(
     return FineReading(
         of_run.variable if variable is None else variable,
         of_run.utc_offset_hours if utc_offset_hours is None else utc_offset_hours,
+        of_run.npy,
     )
 
 

@@ -19,6 +19,8 @@ from jaxrain.verification.fine_reading import (
         {"fine_utc_offset_hours": float("nan")},
         {"fine_utc_offset_hours": 800},
         {"fine_utc_offset_hours": 8, "fine_variable": ["rain"]},
+        {"fine_utc_offset_hours": 8, "npy": {"fine": {"channels": ["rain"]}}},
+        {"fine_utc_offset_hours": 8, "npy": ["fine"]},
     ],
 )
 def test_what_makes_no_sense_is_passed_over(section):
@@ -34,6 +36,16 @@ def test_what_verify_is_told_goes_before_what_the_run_says():
     for hours in (15.0, float("nan")):
         with pytest.raises(InputError, match=r"--truth-utc-offset .*: expected hours from -14 to"):
             reading_asked(of_run, None, hours)
+
+
+def test_a_run_of_npy_hours_says_their_grid():
+    axis = {"first": 20.0, "step": 0.01, "size": 5}
+    npy = {"fine": {"channels": ["rain"], "latitude": axis, "longitude": axis}, "coarse": None}
+    said = reading_of_run([{"fine_utc_offset_hours": 8.0, "npy": npy}])
+    assert said.npy is not None
+    assert said.npy.grid("fine")[0][-1] == 20.04
+    assert reading_asked(said, None, 0.0) == said._replace(utc_offset_hours=0.0)
+    assert reading_of_run([{"fine_utc_offset_hours": 8.0, "npy": {"fine": None}}]).npy is None
 
 
 def test_an_offset_is_told_where_there_is_one():

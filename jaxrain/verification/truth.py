@@ -10,10 +10,10 @@ import numpy as np
 from jaxrain.errors import InputError
 from jaxrain.grids.grid import Grid
 from jaxrain.pairs.store import Area, Store, open_store
-from jaxrain.verification.fine_reading import AS_FILES_SAY, FineReading
+from jaxrain.verification.fine_reading import AS_FILES_SAY, FineReading, read_truth
 from jaxrain.verification.forecast import Case, Forecast
 from jaxrain.weather.cmpa import newest
-from jaxrain.weather.fine_files import read_fine_file
+from jaxrain.weather.npy_layout import EXTREMES
 
 Truth = Callable[[Case, int], np.ndarray]
 """Fine rain of one hour of a case [mm], shape [H, W], NaN where not known."""
@@ -78,14 +78,17 @@ def truth_from_files(
 
     Args:
       forecast: what is verified.
-      paths: files that `jaxrain.weather.fine_files` reads; their grids may hold more points than
-        the cases, and they may be on different grids where the cases are.
+      paths: files that `read_truth` reads; their grids may hold more points than the cases, and
+        they may be on different grids where the cases are. The extremes that lie beside .npy
+        hours are passed over.
       reading: how the files are read.
 
     Raises:
       InputError: a file can't be read, no file's grid holds a case's, or hours lack (named).
     """
-    chosen, _ = newest(paths)
+    chosen, _ = newest(path for path in paths if Path(path).name not in EXTREMES)
+    if not chosen:
+        raise InputError("--truth: no file of an hour among these; give those with the rain")
     sources = [_look_into(path, reading) for path in chosen]
     places: dict[tuple[str, np.datetime64], _Place] = {}
     for case in forecast.cases:
@@ -99,9 +102,14 @@ def truth_from_files(
         there = np.concatenate([source.hours for source, _ in held])
         _require_hours(case, there, "the truth" if len(held) > 1 else str(held[0][0].path))
 
+    # Hours come in order, so the file at hand is nearly always the one wanted next.
+    @functools.lru_cache(maxsize=1)
+    def rain(path: Path) -> np.ndarray:
+        return read_truth(path, reading)["rain"].values
+
     def truth(case: Case, hour: int) -> np.ndarray:
         place = places[case.name, case.hours[hour]]
-        return _rain(place.path, reading)[place.hour][np.ix_(place.rows, place.columns)]
+        return rain(place.path)[place.hour][np.ix_(place.rows, place.columns)]
 
     return truth
 
@@ -120,17 +128,11 @@ class _Place(NamedTuple):
 
 
 def _look_into(path: Path, reading: FineReading) -> _Source:
-    dataset = read_fine_file(path, **reading._asdict())
+    dataset = read_truth(path, reading)
     projected = "y" in dataset.dims
     y, x = ("y", "x") if projected else ("latitude", "longitude")
     grid = Grid(dataset[y].values, dataset[x].values, projected)
     return _Source(path, dataset["time"].values.astype("datetime64[s]"), grid)
-
-
-# Hours come in order, so the file at hand is nearly always the one wanted next.
-@functools.lru_cache(maxsize=1)
-def _rain(path: Path, reading: FineReading) -> np.ndarray:
-    return read_fine_file(path, **reading._asdict())["rain"].values
 
 
 def area_of(case: Case, store: Store) -> Area:

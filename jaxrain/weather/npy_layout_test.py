@@ -33,6 +33,8 @@ def test_two_of_three_say_an_axis(said):
         ({"step": -0.3, "last": 20.0}, "13.3333 steps of -0.3"),
         ({"step": -1.0, "last": 20.0, "size": 4}, "are 5 points, size says 4"),
         ({"step": 0.0, "size": 4}, "expected a length"),
+        ({"step": 1e-9, "last": 25.0}, "expected a whole number below 100000"),
+        ({"step": 0.1, "last": float("inf")}, "inf steps of 0.1"),
         ({"last": 24.0, "size": 4}, "expected a length"),
         ({"last": 20.0, "size": 1}, "greater than or equal to 2"),
     ],
