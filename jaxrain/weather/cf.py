@@ -57,6 +57,7 @@ ROOT = {
 }
 # A chunk is a whole field up to 2048 x 2048, or as many small ones as have so many points together.
 _CHUNK_POINTS, _SMALL_POINTS = 1 << 22, 1 << 15
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FILL = np.float32(netCDF4.default_fillvals["f4"])
 
 
@@ -83,7 +84,8 @@ def write_netcdf(
 
     Raises:
       InputError: the file exists and may not be replaced.
-      OSError: the system refuses, with errno ENOSPC where the disk is full. Nothing is left.
+      OSError: the system refuses, with errno ENOSPC where the disk is full, EDQUOT where the quota
+        is, EFBIG where the file is larger than a limit allows. Nothing is left.
     """
     path = Path(path)
     if path.exists() and not overwrite:
@@ -179,18 +181,18 @@ def _written(variable: xr.Variable, *, is_field: bool) -> tuple[Any, np.float32 
     return values, None
 
 
-def _refused(beside: Path) -> int | None:
-    """The errno with which the file system refuses one more MiB, or None where it takes it."""
-    probe = beside.with_name(f"{beside.name}.probe")
+def _refused(half: Path) -> int | None:
+    """The errno with which the system refuses one more MiB of a file, or None where it takes it.
+
+    What did not fit was cut at the limit, so a file that was stopped there takes nothing more.
+    """
     try:
-        with probe.open("wb") as file:
+        with half.open("ab") as file:
             file.write(bytes(1 << 20))
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        return error.errno if error.errno in (errno.ENOSPC, errno.EDQUOT) else None
-    finally:
-        probe.unlink(missing_ok=True)
+        return error.errno if error.errno in _FULL else None
     return None
 
 

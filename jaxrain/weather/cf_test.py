@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+import resource
 import subprocess
 import sys
 
@@ -190,3 +191,49 @@ def test_full_disk_is_called_so_and_nothing_is_left(tmp_path, monkeypatch, said)
     assert error.value.errno == errno.ENOSPC
     assert error.value.filename == str(tmp_path / "a.nc")
     assert list(tmp_path.iterdir()) == []
+
+
+def _large():
+    """Of 3 MB, also compressed."""
+    hours = np.datetime64("2020-07-01T00", "ns") + np.arange(4) * np.timedelta64(1, "h")
+    rain = np.random.default_rng(0).random((4, 400, 500), np.float32)
+    dims = ("time", "latitude", "longitude")
+    return xr.Dataset({"precipitation": (dims, rain)}, {"time": hours})
+
+
+@pytest.mark.parametrize("limit", [7_000, 100_000, 1_500_000])
+def test_a_limit_on_files_is_called_so_and_nothing_is_left(tmp_path, limit):
+    content = _large()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large") as error:
+            write_netcdf(content, tmp_path / "a.nc")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert error.value.errno == errno.EFBIG
+    assert error.value.filename == str(tmp_path / "a.nc")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_told_of_itself(small_disk):
+    path = small_disk("1m") / "a.nc"
+    with pytest.raises(OSError, match="No space left") as error:
+        write_netcdf(_large(), path)
+    assert error.value.errno == errno.ENOSPC
+    assert list(path.parent.iterdir()) == []
+
+
+def test_a_quota_is_called_so(tmp_path, monkeypatch):
+    def fails(path, _):
+        path.write_bytes(b"half a file")
+        raise RuntimeError("NetCDF: HDF error")
+
+    def used_up(_):
+        raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+    monkeypatch.setattr(netCDF4, "Dataset", fails)
+    monkeypatch.setattr(os, "fsync", used_up)
+    with pytest.raises(OSError, match="quota") as error:
+        write_netcdf(_ensemble(), tmp_path / "a.nc")
+    assert error.value.errno == errno.EDQUOT
