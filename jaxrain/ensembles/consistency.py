@@ -27,7 +27,7 @@ from jaxrain.pairs.cases import Case
 # Share of the way from a member's own mean to the coarse rain.
 STRENGTHS = {"off": 0.0, "soft": 0.5, "hard": 1.0}
 
-FORM = 6  # of how members are held; fields of another are not of one ensemble with these
+FORM = 7  # of how members are held; fields of another are not of one ensemble with these
 
 MOST_FACTOR = 4.0
 
@@ -101,6 +101,25 @@ class Axis:
         return cls(chosen, member, nearest_matrix(coarse, fine), smooth)
 
     @functools.cached_property
+    def cell(self) -> NDArray[np.intp]:
+        """Which cell each point belongs to, [m]."""
+        return self.nearest.argmax(1)
+
+    @functools.cached_property
+    def runs(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Where the points of each cell that has some begin, and which cell it is."""
+        starts = np.flatnonzero(np.diff(self.cell, prepend=-1))
+        return starts, self.cell[starts]
+
+    @functools.cached_property
+    def pairs(self) -> tuple[tuple[NDArray[np.intp], NDArray[np.float64]], ...]:
+        """`smooth`, of which a row has two weights at most: two cells and weights, each [m]."""
+        used, rows = self.smooth > 0, np.arange(len(self.smooth))
+        first, last = used.argmax(1), used.shape[1] - 1 - used[:, ::-1].argmax(1)
+        other = np.where(first == last, 0.0, self.smooth[rows, last])
+        return (first, self.smooth[rows, first]), (last, other)
+
+    @functools.cached_property
     def middle(self) -> NDArray[np.float64]:
         """Rises from the edges of each cell to its middle, 1 on average, 0 outside cells, [m]."""
         size = self.member.sum(0)
@@ -113,8 +132,36 @@ class Axis:
 def cell_means(rain_mm: NDArray[np.floating], y: Axis, x: Axis) -> NDArray[np.float64]:
     """Of the whole cells, [h, w]; missing points [H, W] count as dry."""
     rain = np.nan_to_num(rain_mm.astype(np.float64))
-    means: NDArray[np.float64] = y.member.T @ rain @ x.member
-    return means / np.outer(y.member.sum(0), x.member.sum(0))
+    sums = _sums(rain, y, x)[np.ix_(y.chosen, x.chosen)]
+    return sums / np.outer(y.member.sum(0), x.member.sum(0))
+
+
+# Products with the matrices of the axes would be the same, and most of the time where cells are
+# narrow: a cell's points are neighbours, and a point has a cell or two.
+
+
+def _sums(field: NDArray[np.float64], y: Axis, x: Axis) -> NDArray[np.float64]:
+    """Over the points of each cell, [H, W] -> [h, w]."""
+    (rows, of_rows), (columns, of_columns) = y.runs, x.runs
+    found = np.zeros((y.nearest.shape[1], x.nearest.shape[1]))
+    along = np.add.reduceat(field, columns, axis=1)
+    found[np.ix_(of_rows, of_columns)] = np.add.reduceat(along, rows, axis=0)
+    return found
+
+
+def _spread(cells: NDArray[np.float64], y: Axis, x: Axis) -> NDArray[np.float64]:
+    """Each cell's value at all its points, [h, w] -> [H, W]."""
+    return cells.take(y.cell, 0).take(x.cell, 1)
+
+
+def _between(cells: NDArray[np.float64], y: Axis, x: Axis) -> NDArray[np.float64]:
+    """Values of cells, weighed by `smooth`, [h, w] -> [H, W]."""
+    (above, of_above), (below, of_below) = y.pairs
+    (left, of_left), (right, of_right) = x.pairs
+    rows = cells[above] * of_above[:, None] + cells[below] * of_below[:, None]
+    found: NDArray[np.float64] = rows.take(left, 1) * of_left
+    found += rows.take(right, 1) * of_right
+    return found
 
 
 def adjusted(
@@ -140,10 +187,7 @@ def adjusted(
     size = np.maximum(np.outer(y.nearest.sum(0), x.nearest.sum(0)), 1)
 
     def means(field: NDArray[np.float64]) -> NDArray[np.float64]:
-        return y.nearest.T @ field @ x.nearest / size
-
-    def spread(cells: NDArray[np.float64]) -> NDArray[np.float64]:
-        return y.nearest @ cells @ x.nearest.T
+        return _sums(field, y, x) / size
 
     # Of all cells; those that have no goal are to keep their mean.
     goal, whole = means(rain), np.ix_(y.chosen, x.chosen)
@@ -152,7 +196,7 @@ def adjusted(
     limit = np.clip(_ratio(np.full_like(rain, most_mm), rain), 1.0, MOST_FACTOR)
     most = means(rain * limit)
     has_say = (goal > 0).astype(np.float64)  # a dry cell takes nothing from its neighbours
-    weight = y.smooth @ has_say @ x.smooth.T
+    weight = _between(has_say, y, x)
     factor, logarithm = np.ones_like(rain), np.zeros_like(goal)
     for _ in range(_ROUNDS):
         before, ratio = logarithm, _ratio(goal, means(rain * factor))
@@ -160,19 +204,19 @@ def adjusted(
         logarithm = np.minimum(logarithm, math.log(MOST_FACTOR))
         if np.abs(logarithm - before).max(initial=0) < _NEAR:
             break
-        between = y.smooth @ logarithm @ x.smooth.T
+        between = _between(logarithm, y, x)
         factor = np.minimum(
             np.exp(np.divide(between, weight, out=between, where=weight > 0)), limit
         )
-    factor = np.minimum(factor * spread(_ratio(goal, means(rain * factor))), limit)
+    factor = np.minimum(factor * _spread(_ratio(goal, means(rain * factor)), y, x), limit)
     # What the limit cut off goes to the points below it, all by one share of what they may take.
     held = means(rain * factor)
     room = most - held
     share = np.divide(goal - held, room, out=np.zeros_like(goal), where=room > 0)
-    factor += spread(np.clip(share, 0, 1)) * (limit - factor)
+    factor += _spread(np.clip(share, 0, 1), y, x) * (limit - factor)
     short = goal > most * (1 + _ROUNDING)
     lacking = np.where(short, np.maximum(goal - means(rain * factor), 0), 0.0)
-    laid = spread(lacking) * np.outer(y.middle, x.middle)
+    laid = _spread(lacking, y, x) * np.outer(y.middle, x.middle)
     return (rain_mm * factor + laid).astype(np.float32)
 
 
