@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -67,8 +68,9 @@ def open_parts(
         raise InputError(
             f"--output {output}: the folder {output.parent} cannot be made; choose another"
         ) from None
+    removed = _on_its_way_out(folder)
     with hold(folder, f"{output} is being made", "wait for it, or choose another --output"):
-        shutil.rmtree(_on_its_way_out(folder), ignore_errors=True)
+        shutil.rmtree(removed, ignore_errors=True)
         note = folder / _NOTE
         theirs = _read(note)
         if theirs != fingerprint:
@@ -80,6 +82,9 @@ def open_parts(
             # Last: after a kill before it, the parts that stay are still of what the note says.
             _write(note, json.dumps(fingerprint, indent=1).encode())
         yield folder
+    # NFS keeps a file that is open, as the lock was, in its folder under another name.
+    shutil.rmtree(removed, ignore_errors=True)
+    _tell_of(removed)
 
 
 def save_part(folder: Path, part: Part, rain_mm: NDArray[np.float32]) -> None:
@@ -111,10 +116,25 @@ def remove_part(folder: Path, part: Part) -> None:
 
 
 def remove_parts(folder: Path) -> None:
-    """Removes the parts once the output is whole; what a kill amid it leaves is in nobody's way."""
+    """Removes the parts once the output is whole; what a kill amid it leaves is in nobody's way.
+
+    Nothing that goes wrong here is an error: the output stands.
+    """
     removed = _on_its_way_out(folder)
-    folder.rename(removed)
+    try:
+        folder.rename(removed)
+    except OSError:  # as where another program has a file open that an earlier command left there
+        removed = folder
     shutil.rmtree(removed, ignore_errors=True)
+    if removed == folder:
+        _tell_of(folder)
+
+
+def _tell_of(left: Path) -> None:
+    """A line on parts that could not be removed, if they are there."""
+    if left.exists():
+        said = f"warning: {left} is needed no more and could not be removed; delete it"
+        print(said, file=sys.stderr)
 
 
 def _on_its_way_out(folder: Path) -> Path:

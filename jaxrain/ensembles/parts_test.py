@@ -1,5 +1,6 @@
 import errno
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -145,3 +146,41 @@ def test_a_kill_amid_the_removal_is_in_nobodys_way(output, monkeypatch):
         assert missing_parts(folder, ALL) == ALL
         remove_parts(folder)
     assert not [*output.parent.iterdir()]
+
+
+def test_what_our_own_lock_holds_back_goes_when_it_is_given_back(output, monkeypatch, capsys):
+    remove = os.rmdir
+
+    def rmdir(path, *, dir_fd=None):  # as NFS, where the lock lies there under another name
+        if str(path).endswith(".removed"):
+            raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), path)
+        remove(path, dir_fd=dir_fd)
+
+    with open_parts(output, {"seed": "0"}) as folder:
+        save_part(folder, ALL[0], rain(ALL[0]))
+        with monkeypatch.context() as patch:
+            patch.setattr("os.rmdir", rmdir)
+            remove_parts(folder)
+        assert [*output.parent.iterdir()]
+    assert not [*output.parent.iterdir()]
+    assert capsys.readouterr().err == ""
+
+
+def test_what_cannot_be_removed_is_told_and_is_no_error(output, monkeypatch, capsys):
+    remove, left = shutil.rmtree, output.with_name(".OUT.nc.parts.removed")
+    monkeypatch.setattr(
+        "shutil.rmtree", lambda path, **how: None if path == left else remove(path, **how)
+    )
+    for _ in range(2):  # the second finds what the first left in its way
+        with open_parts(output, {"seed": "0"}) as folder:
+            save_part(folder, ALL[0], rain(ALL[0]))
+            remove_parts(folder)
+        assert capsys.readouterr().err == (
+            f"warning: {left} is needed no more and could not be removed; delete it\n"
+        )
+        assert [*output.parent.iterdir()] == [left]
+
+    monkeypatch.setattr("shutil.rmtree", lambda path, **how: None)
+    with open_parts(output, {"seed": "0"}) as folder:
+        remove_parts(folder)
+        assert f"warning: {folder} is needed no more" in capsys.readouterr().err
