@@ -6,8 +6,8 @@ At places that a lattice gives, neighbouring points differ by so much on average
 elsewhere: at the edges of tiles, inside their overlaps (less, were fields blended there), and at
 the edges of coarse cells. Rain has ups and downs of its own, so the same is measured of the lattice
 in all its other positions: seams are there where its own position stands out, by more than the
-others differ (z beyond 3). All fields count together, but along axes of one tile. Heavy rain outweighs all other,
-but with `--log`.
+others differ (z beyond 3). All fields count together, but along axes of one tile. Heavy rain
+outweighs all other, but with `--log`.
 
 `--beside` takes the same members drawn as one tile each (`--tile` as large as the area). They have
 the same noise at every point, and nearly the same rain: what they do not have are seams. So the
