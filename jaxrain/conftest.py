@@ -82,6 +82,39 @@ def untrained():
     return make
 
 
+@pytest.fixture(scope="session")
+def run(tmp_path_factory, untrained):
+    """A run that was never trained: every step of `sample` works on it, and quickly."""
+    import jax
+
+    from jaxrain.config import load_config
+    from jaxrain.sample_test import CONFIG as SAMPLED
+    from jaxrain.sample_test import fine_rain
+    from jaxrain.weather.cf import write_netcdf
+
+    root = tmp_path_factory.mktemp("sample")
+    write_netcdf(fine_rain(), root / "rain.nc")
+    (root / "config.yaml").write_text(SAMPLED.format(root=root))
+    rng = np.random.default_rng(1)
+
+    def weights(init):
+        return jax.tree.map(
+            lambda leaf: rng.normal(0, 0.1, leaf.shape).astype(np.float32), jax.eval_shape(init, 0)
+        )
+
+    return untrained(load_config(root / "config.yaml"), root / "run", weights)
+
+
+@pytest.fixture(scope="session")
+def whole(run):
+    """The ensemble of the test split, drawn without an interruption."""
+    from jaxrain import sample
+
+    output = run.parent / "whole.nc"
+    assert sample.main([str(run), "--output", str(output)]) == 0
+    return output
+
+
 @pytest.fixture
 def undrawn(monkeypatch):
     """Reports get empty pictures: drawing takes longer than all else in a small store."""

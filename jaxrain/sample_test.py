@@ -1,30 +1,22 @@
 import json
-import os
-import signal
 import subprocess
 import sys
-import time
 import warnings
-from dataclasses import replace
 
-import jax
 import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
 
 import jaxrain
-from jaxrain import ensemble_file, sample, verify
+from jaxrain import sample
 from jaxrain.config import load_config
 from jaxrain.downscaler import Downscaler, load
-from jaxrain.ensemble_file import write_ensemble
 from jaxrain.ensembles import drawing, parts
-from jaxrain.ensembles.drawing import Item
 from jaxrain.ensembles.member_contrast import powers, sharpened
 from jaxrain.errors import InputError
 from jaxrain.pairs.cases import cases
 from jaxrain.pairs.store import open_store
-from jaxrain.verification.forecast import open_forecast
 from jaxrain.weather.cf import write_netcdf
 
 HOURS = np.arange("2020-07-01T00", "2020-07-01T08", dtype="datetime64[h]")
@@ -57,30 +49,6 @@ def fine_rain(shape=(40, 56)):
     dims = ("time", "latitude", "longitude")
     coordinates = {"time": HOURS.astype("datetime64[ns]"), **axes}
     return xr.Dataset({"rain": (dims, rain)}, coordinates)
-
-
-@pytest.fixture(scope="session")
-def run(tmp_path_factory, untrained):
-    """A run that was never trained: every step of `sample` works on it, and quickly."""
-    root = tmp_path_factory.mktemp("sample")
-    write_netcdf(fine_rain(), root / "rain.nc")
-    (root / "config.yaml").write_text(CONFIG.format(root=root))
-    rng = np.random.default_rng(1)
-
-    def weights(init):
-        return jax.tree.map(
-            lambda leaf: rng.normal(0, 0.1, leaf.shape).astype(np.float32), jax.eval_shape(init, 0)
-        )
-
-    return untrained(load_config(root / "config.yaml"), root / "run", weights)
-
-
-@pytest.fixture(scope="session")
-def whole(run):
-    """The ensemble of the test split, drawn without an interruption."""
-    output = run.parent / "whole.nc"
-    assert sample.main([str(run), "--output", str(output)]) == 0
-    return output
 
 
 def coarse_input(run):
@@ -252,186 +220,6 @@ def test_python_draws_what_the_command_draws(run, whole):
     assert np.abs(other["precipitation"][0] - result["precipitation"][0]).max() > 1e-3
 
 
-def test_input_files_give_what_the_split_gives(run, whole, tmp_path):
-    dataset = coarse_input(run)
-    for hour in range(2):
-        write_netcdf(dataset.isel(time=[hour]), tmp_path / f"{hour}.nc")
-    output = tmp_path / "out.nc"
-    inputs = [str(tmp_path / f"{hour}.nc") for hour in range(2)]
-    assert sample.main([str(run), "--output", str(output), "--input", *inputs]) == 0
-    with xr.open_dataset(output) as made, xr.open_dataset(whole) as expected:
-        np.testing.assert_allclose(made["precipitation"], expected["precipitation"], atol=1e-4)
-        assert made.attrs["jaxrain_input"] == "0.nc, 1.nc"
-        assert "jaxrain_store" not in made.attrs
-
-
-def test_a_box_is_a_piece_of_the_area(run, whole, tmp_path, capsys):
-    output = tmp_path / "box.nc"
-    box = ["--box", "29.9", "110.1", "29.7", "110.35"]
-    assert sample.main([str(run), "--output", str(output), "--members", "1", *box]) == 0
-    assert "lie beyond" not in capsys.readouterr().err
-    with xr.open_dataset(output) as made, xr.open_dataset(whole) as of_area:
-        assert made.attrs["origin"].tolist() == [10, 10]
-        assert made.attrs["jaxrain_box"] == "29.7..29.9 N, 110.1..110.35 E"
-        place = {"latitude": slice(10, 31), "longitude": slice(10, 36)}
-        expected = of_area["coarse_precipitation"].isel(place)
-        xr.testing.assert_allclose(made["coarse_precipitation"], expected)
-    report = tmp_path / "report"
-    assert verify.main([str(output), "--report", str(report)]) == 0
-    scores = json.loads((report / "scores.json").read_text())
-    assert scores["points"] == 2 * 21 * 26
-
-
-def test_with_files_a_box_may_reach_beyond_the_area(run, tmp_path, capsys):
-    coarse = coarse_input(run)
-    north = coarse.latitude.values[0] + 0.08 * np.arange(3, 0, -1)
-    wider = coarse.reindex(latitude=[*north, *coarse.latitude.values], fill_value=1.0)
-    write_netcdf(wider, tmp_path / "in.nc")
-    outputs = tmp_path / "box.nc", tmp_path / "inside.nc"
-    words = ["--input", str(tmp_path / "in.nc"), "--members", "1"]
-    for output, top in zip(outputs, ("30.12", "30"), strict=True):
-        box = ["--box", top, "110", "29.9", "110.13"]
-        assert sample.main([str(run), "--output", str(output), *words, *box]) == 0
-    said = capsys.readouterr().err
-    assert said.count("52.2% of the points lie beyond area0 (29.61..30.00 N") == 1
-    with xr.open_dataset(outputs[0]) as made, xr.open_dataset(outputs[1]) as inside:
-        assert made.attrs["origin"].tolist() == [-12, 0]
-        np.testing.assert_allclose(made.latitude, 30.12 - 0.01 * np.arange(23))
-        assert made["precipitation"].notnull().all()
-        # The same noise at the same points, whatever tile they lie in: members resemble each other.
-        pair = [
-            each["precipitation"].sel(latitude=inside.latitude, method="nearest")
-            for each in (made, inside)
-        ]
-        assert np.corrcoef(*(np.log1p(each.values).ravel() for each in pair))[0, 1] > 0.5
-    words = [str(run), "--output", str(tmp_path / "no.nc")]
-    box = ["--box", "30.12", "110", "29.9", "110.13"]
-    assert sample.main([*words, *box]) == 2
-    assert "reaches beyond area0 (29.61..30.00 N" in capsys.readouterr().err
-    box = ["--box", "34", "110", "29.9", "110.13"]
-    assert sample.main([*words, "--input", str(tmp_path / "in.nc"), *box]) == 2
-    assert "the box of area0" in capsys.readouterr().err
-    assert sample.main([*words, "--box", "29", "110", "30", "111"]) == 2
-    assert "south 30 and north 29" in capsys.readouterr().err
-
-
-@pytest.mark.filterwarnings("ignore:tp.*outside what training saw")
-def test_what_input_files_lack_is_said(run, tmp_path, capsys):
-    dataset = coarse_input(run)
-    dataset["tp"][0, 2, 3] = np.nan
-    dataset["tp"][1] = np.nan
-    write_netcdf(dataset, tmp_path / "in.nc")
-    output = tmp_path / "out.nc"
-    words = [str(run), "--output", str(output), "--input", str(tmp_path / "in.nc")]
-    assert sample.main(words) == 0
-    told = capsys.readouterr().err.splitlines()
-    assert [line for line in told if "outside what training saw" not in line] == [
-        "warning: 1 of 2 hours are left out, for the input does not hold all of tp then: "
-        "2020-07-01T07:00",
-        "warning: the input lacks tp at 2.9% of its points over area0, in 1 of 1 hours: "
-        "rain is missing around them",
-    ]
-    with xr.open_dataset(output) as made:
-        assert 0 < float(made["precipitation"].isnull().mean()) < 0.5
-    with pytest.warns(UserWarning, match=r"lacks tp at 51\.4% of its points over area0, in 2 of 2"):
-        load(run).sample(dataset, members=1)
-
-
-def test_warnings_are_of_the_hours_and_areas_that_are_drawn(run, tmp_path, monkeypatch, capsys):
-    downscaler = load(run)
-    (area,) = downscaler.areas
-    pieces = {"north": (0, 0, 16, 16), "south": (24, 40, 16, 16)}
-    areas = [
-        replace(area, name=name, fine_grid=area.fine_grid.window(*where))
-        for name, where in pieces.items()
-    ]
-    monkeypatch.setattr("jaxrain.downscaler.load", lambda *_: replace(downscaler, areas=areas))
-    dataset = xr.ones_like(coarse_input(run))
-    dataset["tp"][0, -1, -1] = 150.0
-    write_netcdf(dataset, tmp_path / "in.nc")
-    words = [str(run), "--input", str(tmp_path / "in.nc"), "--output"]
-    assert sample.main([*words, str(tmp_path / "one.nc"), "--hours", "2020-07-01T07"]) == 0
-    assert capsys.readouterr().err == ""
-    assert sample.main([*words, str(tmp_path / "both.nc")]) == 0
-    told = capsys.readouterr().err
-    assert told.startswith("warning: tp: 5.6% of the input over south lies outside what training")
-    assert told.count("\n") == 1
-
-
-def test_an_interrupted_command_goes_on_where_it_was(run, whole, tmp_path, monkeypatch, capsys):
-    output = tmp_path / "out.nc"
-    save, count = parts.save_part, 0
-
-    def stop_after_two(*arguments):
-        nonlocal count
-        count += 1
-        if count > 2:
-            raise KeyboardInterrupt
-        save(*arguments)
-
-    monkeypatch.setattr(ensemble_file, "save_part", stop_after_two)
-    assert sample.main([str(run), "--output", str(output)]) == 130
-    assert not output.exists()
-    monkeypatch.undo()
-    assert sample.main([str(run), "--output", str(output), "--seed", "1"]) == 2
-    assert "seed was 0, now it is 1" in capsys.readouterr().err
-    assert sample.main([str(run), "--output", str(output)]) == 0
-    assert "2 of 6 fields were drawn before" in capsys.readouterr().out
-    assert not parts.parts_folder(output).exists()
-    same(output, whole)
-
-
-def test_one_command_at_a_time_makes_an_output(run, tmp_path, capsys):
-    output = tmp_path / "out.nc"
-    with parts.open_parts(output, {}):
-        for words in ([], ["--members", "4", "--overwrite"]):
-            error = fails(capsys, run, "--output", output, *words)
-            assert f"{output} is being made by process {os.getpid()} on " in error
-            assert error.endswith("; wait for it, or choose another --output\n")
-    assert not output.exists()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("suffix", ["nc", "zarr"])
-def test_kill_9_and_start_again_changes_nothing(run, tmp_path, suffix):
-    if suffix == "zarr":
-        pytest.importorskip("zarr")
-    words = ["--members", "40", "--batch", "1", "--steps", "20"]
-    command = [sys.executable, "-m", "jaxrain.sample", str(run), *words, "--output"]
-    straight, killed = tmp_path / f"straight.{suffix}", tmp_path / f"killed.{suffix}"
-    subprocess.run([*command, str(straight)], check=True)
-    process = subprocess.Popen([*command, str(killed)])
-    while len(list(parts.parts_folder(killed).glob("*/*.npy"))) < 5:
-        assert process.poll() is None
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    assert not killed.exists()
-    subprocess.run([*command, str(killed)], check=True)
-    same(straight, killed)
-
-
-def test_the_order_of_work_changes_nothing(run, whole):
-    downscaler = load(run)
-    data, config = downscaler.config.data, replace(downscaler.config.sample, batch=7)
-    (case,) = cases(open_store(data.store, data), data, "test", truth=False)
-    items = [Item(hour, member) for member in (2, 0, 1) for hour in (1, 0)]
-    with xr.open_dataset(whole) as written:
-        expected = written["precipitation"].transpose("time", "member", ...).values
-    for item, rain in downscaler.prepare(case, config)(items):
-        np.testing.assert_allclose(rain, expected[item], atol=1e-3)
-
-
-@pytest.mark.slow
-def test_the_number_of_devices_changes_nothing(run, whole, tmp_path):
-    output = tmp_path / "four.nc"
-    command = [sys.executable, "-m", "jaxrain.sample", str(run), "--output", str(output)]
-    devices = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
-    subprocess.run(command, check=True, env=os.environ | devices)
-    with xr.open_dataset(output) as four, xr.open_dataset(whole) as one:
-        np.testing.assert_allclose(four["precipitation"], one["precipitation"], atol=1e-3)
-
-
 def fails(capsys, *words):
     assert sample.main(list(map(str, words))) == 2
     error = capsys.readouterr().err
@@ -499,84 +287,3 @@ def test_python_takes_numbers_that_a_form_or_a_file_gives_as_text(run):
     xr.testing.assert_identical(told, expected)
     with pytest.raises(InputError, match=r"^members='two': input should be a valid integer"):
         downscaler.sample(dataset, members="two")
-
-
-def test_several_cases_are_groups_of_one_file(run, tmp_path):
-    windows = [
-        {"file": "rain.nc", "time": f"2020-07-01T0{hour}", "y": 8, "x": x, "size": 20}
-        for hour, x in [(6, 0), (7, 30)]
-    ]
-    downscaler = load(run, [f"data.windows={windows}"])
-    data = downscaler.config.data
-    found = cases(open_store(data.store, data), data, "test", truth=False)
-    output = tmp_path / "windows.nc"
-    write_ensemble(downscaler, found, output, {})
-    with netCDF4.Dataset(output) as file:
-        assert list(file.groups) == [case.name for case in found]
-        assert file.jaxrain_sampler == "ddpm"
-    with xr.open_dataset(output, group=found[1].name) as dataset:
-        assert list(dataset.attrs["origin"]) == [8, 30]
-        assert dataset["precipitation"].shape == (3, 1, 20, 20)
-
-
-@pytest.fixture
-def tiny_disk(small_disk):
-    """A file system of 40 KiB, where we may mount one."""
-    return small_disk("40k")
-
-
-def test_a_full_disk_is_one_line_and_the_same_command_goes_on(run, whole, tiny_disk, capsys):
-    output = tiny_disk / "out.nc"
-    assert sample.main([str(run), "--output", str(output)]) == 2
-    error = capsys.readouterr().err
-    assert "no space left" in error
-    assert error.count("error:") == 1
-    assert "Traceback" not in error
-    assert not output.exists()
-    left = [path for path in tiny_disk.rglob("*") if path.is_file()]
-    assert [path for path in left if path.suffix == ".npy"]  # what was drawn is kept
-    assert not [path for path in left if "partial" in path.name]
-    subprocess.run(["mount", "-o", "remount,size=4m", str(tiny_disk)], check=True)
-    assert sample.main([str(run), "--output", str(output)]) == 0
-    same(output, whole)
-
-
-def test_a_folder_that_cannot_be_written_is_one_line(run, tmp_path, capsys):
-    folder = tmp_path / "closed"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=40k,ro", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("may not mount a file system")
-    try:
-        assert sample.main([str(run), "--output", str(folder / "out.nc")]) == 2
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
-    error = capsys.readouterr().err
-    assert "read-only" in error
-    assert error.count("error:") == 1
-
-
-def test_a_zarr_store_interrupted_over_its_products_is_the_file(run, whole, tmp_path, monkeypatch):
-    pytest.importorskip("zarr")
-    output = tmp_path / "out.zarr"
-    save = parts.save_part
-
-    def stop_at_the_second_hours_products(folder, part, fields):
-        if part.hour == 1 and isinstance(part.member, str):
-            raise KeyboardInterrupt
-        save(folder, part, fields)
-
-    monkeypatch.setattr(ensemble_file, "save_part", stop_at_the_second_hours_products)
-    assert sample.main([str(run), "--output", str(output)]) == 130
-    assert not output.exists()
-    monkeypatch.undo()
-    assert sample.main([str(run), "--output", str(output)]) == 0
-    assert [path.name for path in tmp_path.iterdir()] == ["out.zarr"]
-    with xr.open_dataset(output, engine="zarr") as store, xr.open_dataset(whole) as file:
-        xr.testing.assert_equal(store.load(), file.load())
-        assert set(store.attrs) == set(file.attrs)
-        assert store.attrs["jaxrain_config"] == file.attrs["jaxrain_config"]
-    with open_forecast(output) as ours, open_forecast(whole) as theirs:
-        (case,), (expected,) = ours.cases, theirs.cases
-        assert (case.area, case.origin) == (expected.area, expected.origin)
-        np.testing.assert_array_equal(case.members(1), expected.members(1))
