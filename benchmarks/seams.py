@@ -71,6 +71,18 @@ def scores(found: NDArray[np.float64], chosen: Chosen) -> NDArray[np.float64]:
     return np.array(ratios)
 
 
+def _check_same(forecast: Forecast, path: Path) -> None:
+    with open_forecast(path) as beside:
+        for ours, theirs in zip(forecast.cases, beside.cases, strict=True):
+            same = ours.members(0).shape == theirs.members(0).shape
+            if not (
+                same and np.array_equal(ours.hours, theirs.hours) and ours.origin == theirs.origin
+            ):
+                raise SystemExit(
+                    f"{path} holds other members, hours or points than {forecast.path}"
+                )
+
+
 def main() -> None:
     """Prints a row for each lattice."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -96,6 +108,8 @@ def main() -> None:
         }
         if (cell := arguments.cell) is not None:
             lattices["edges of cells"] = (cell, True, cell, lambda at: at == cell - 1)
+        if arguments.beside:
+            _check_same(forecast, arguments.beside)
         more = " more than beside (sd) |" if arguments.beside else ""
         print(f"| | its own place | elsewhere | sd | z |{more}")
         print("| --- | --- | --- | --- | --- |" + " --- |" * bool(more))

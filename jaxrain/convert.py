@@ -119,7 +119,7 @@ def _load_file(path: Path, arguments: argparse.Namespace) -> "tuple[Exchange, Co
         ema = from_torch(average, dialect)
     else:
         print("there is no averaged network: the average starts from the weights")
-    own = content.config is not None and arguments.config is None
+    inside = _config_inside(content)
     moments = None
     if content.optimizer is not None:
         ordered = {name: weights[name] for name in (torch_name(p, dialect) for p in expected)}
@@ -139,10 +139,25 @@ def _load_file(path: Path, arguments: argparse.Namespace) -> "tuple[Exchange, Co
         moments=moments,
         step=content.step,
         epoch=content.epoch,
-        # Of a public file it is taken on trust, and may be mended in config.yaml.
-        meaning=meaning(config.model, config.diffusion, config.data) if own else {},
+        # Of a public file it is taken on trust, and may be mended in config.yaml; one of ours says
+        # what it was trained with, whatever --config says.
+        meaning=meaning(inside.model, inside.diffusion, inside.data) if inside else {},
     )
     return state, config
+
+
+def _config_inside(content: "Portable") -> "Config | None":
+    """The settings that a file of ours brings along."""
+    import tempfile
+
+    from jaxrain.config import load_config
+
+    if content.config is None:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "config.yaml"
+        file.write_text(content.config, encoding="utf-8")
+        return load_config(file)
 
 
 def _settings(
@@ -153,7 +168,6 @@ def _settings(
     Every default and every disagreement is told.
     """
     import dataclasses
-    import tempfile
 
     import yaml
     from pydantic import ValidationError
@@ -174,13 +188,8 @@ def _settings(
         config = load_config(file)
         text = find_config(file).read_text(encoding="utf-8")
         given = (yaml.safe_load(text) or {}).get("model") or {}
-    elif content.config is not None:
-        with tempfile.TemporaryDirectory() as folder:
-            inside = Path(folder) / "config.yaml"
-            inside.write_text(content.config, encoding="utf-8")
-            config = load_config(inside)
     else:
-        config = load_config(None)
+        config = _config_inside(content) or load_config(None)
 
     shapes = state_shapes(weights, dialect)
     base = config.model

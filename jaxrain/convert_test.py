@@ -15,6 +15,7 @@ from jaxrain.diffusion.process import DiffusionConfig
 from jaxrain.diffusion.unet import UNetConfig
 from jaxrain.training.checkpoint import load_parameters, open_checkpoints
 from jaxrain.training.dialects import PREFIX, flatten, torch_name, unflatten
+from jaxrain.training.meaning import kept_meaning
 from jaxrain.training.network import define_network
 from jaxrain.training.recognise import network_shapes, schedule_buffers
 from jaxrain.training.saved import saved_steps
@@ -108,6 +109,17 @@ def test_ema_survives_in_our_formats_and_a_public_file_takes_either(folder, form
         assert torch.equal(mean[name], ema[name])
     first, second = (Path(name, "config.yaml").read_text() for name in ("first", "second"))
     assert first.replace("run: first", "run: second") == second
+
+
+def test_a_file_of_ours_knows_what_it_was_trained_for_whatever_config_says(folder):
+    torch.save(state_dict(), "I7_E2_gen.pth")
+    assert run("I7_E2_gen.pth", "public", "--config", "c.yaml") == 0
+    assert run("public", "own.safetensors") == 0
+    Path("x0.yaml").write_text(CONFIG.replace("steps: 20", "steps: 20, prediction: x0"))
+    assert run("own.safetensors", "second", "--config", "x0.yaml") == 0
+    kept = {name: kept_meaning(name, 7) for name in ("public", "second")}
+    assert kept["public"] == {}
+    assert kept["second"]["diffusion.prediction"] == "eps"
 
 
 def test_a_run_comes_out_in_the_other_dialect_too(folder, capsys):

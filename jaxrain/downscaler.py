@@ -18,6 +18,7 @@ from jaxrain.beside import Beside
 from jaxrain.config import Config, config_text, load_config, replaced
 from jaxrain.ensembles.calibration import Calibration, Drawn, load_calibration
 from jaxrain.ensembles.chain import make_chain, make_downscale
+from jaxrain.ensembles.consistency import nothing_held
 from jaxrain.ensembles.drawing import Item, canvas_of, draw, finishing
 from jaxrain.ensembles.output import case_dataset
 from jaxrain.ensembles.products import parse_products, summarize
@@ -27,7 +28,8 @@ from jaxrain.errors import InputError
 from jaxrain.first_guess import load_first_guess
 from jaxrain.grids.boxes import Box
 from jaxrain.pairs.cases import Case
-from jaxrain.pairs.inputs import beyond_areas, beyond_training, input_cases, missing_predictors
+from jaxrain.pairs.inputs import beyond_training, input_cases, missing_predictors
+from jaxrain.pairs.pieces import beyond_area, box_attribute, parse_box
 from jaxrain.pairs.recipe import BESIDE_KEYS, STATISTICS_KEYS, DataConfig
 from jaxrain.pairs.scaling import Scaling
 from jaxrain.pairs.store import Area, open_areas, open_store, read_manifest, recipe_of
@@ -114,9 +116,11 @@ class Downscaler:
         which = {"members": members, "first_member": first_member, "seed": seed}
         changes = {**which, "steps": steps, "sampler": sampler}
         config = replaced(self.config.sample, **{k: v for k, v in changes.items() if v is not None})
-        case = self._one_case(dataset, area, None if box is None else Box(*map(float, box)))
+        within = None if box is None else parse_box(box)
+        case = self._one_case(dataset, area, within)
         said = [*missing_predictors(case), *beyond_training(case, self.manifest)]
-        said += beyond_areas(case, self.areas)
+        said += beyond_area(case.area, self.areas, within)
+        said += nothing_held(case, config.consistency)
         for line in (*said, self.caveat(config)):
             if line is not None:
                 warnings.warn(line, stacklevel=2)
@@ -138,7 +142,8 @@ class Downscaler:
             lambda layer, hour: told[hour][layer],
             expected.__getitem__ if expected else None,
         )
-        return with_conventions(result.assign_attrs(self.attributes(config))).load()
+        attributes = self.attributes(config) | box_attribute(within)
+        return with_conventions(result.assign_attrs(attributes)).load()
 
     @property
     def deterministic(self) -> bool:

@@ -222,23 +222,23 @@ def _cases(
     arguments: argparse.Namespace, downscaler: "Downscaler"
 ) -> "tuple[list[Case], dict[str, str]]":
     """The cases that were asked for, and global attributes that say where they came from."""
-    from jaxrain.grids.boxes import Box
+    from jaxrain.ensembles.consistency import nothing_held
     from jaxrain.pairs.cases import cases
     from jaxrain.pairs.choosing import chosen_hours, within
     from jaxrain.pairs.inputs import (
-        beyond_areas,
         beyond_training,
         hours_left_out,
         input_cases,
         missing_predictors,
         read_inputs,
     )
+    from jaxrain.pairs.pieces import beyond_area, box_attribute, parse_box
     from jaxrain.pairs.recipe import SPLITS
     from jaxrain.pairs.spread_sums import hours_spread, spread_attribute
     from jaxrain.pairs.store import open_store
 
     data = downscaler.config.data
-    box = Box(*arguments.box) if arguments.box else None
+    box = parse_box(arguments.box) if arguments.box else None
     if arguments.input:
         spread, chosen = downscaler.config.sample.spread_sums_hours, chosen_hours(arguments.hours)
         dataset = read_inputs(arguments.input, data, spread_hours=spread)
@@ -246,7 +246,6 @@ def _cases(
         found = within(input_cases(dataset, downscaler.areas, data, box), arguments.hours)
         for case in found:
             _warn(missing_predictors(case) + beyond_training(case, downscaler.manifest))
-            _warn(beyond_areas(case, downscaler.areas))
         origin = {"jaxrain_input": ", ".join(Path(path).name for path in arguments.input)}
         origin |= spread_attribute(dataset, chosen)
     else:
@@ -256,8 +255,10 @@ def _cases(
         every = cases(open_store(data.store, data), data, split, truth=False, box=box)
         found = within(every, arguments.hours)
         origin = {"jaxrain_store": str(data.store), "jaxrain_split": split}
-    if box is not None:
-        origin["jaxrain_box"] = str(box)
+    origin |= box_attribute(box)
+    for case in found:
+        _warn(beyond_area(case.area, downscaler.areas, box))
+        _warn(nothing_held(case, downscaler.config.sample.consistency))
     return found, origin
 
 

@@ -76,6 +76,16 @@ def consistent(case: Case, name: str, most_mm: float = math.inf) -> Adjust | Non
     return adjust
 
 
+def nothing_held(case: Case, name: str) -> list[str]:
+    """Says in a line that a case is too small for consistency to change it."""
+    if not STRENGTHS[name] or RAIN_CHANNEL not in case.channels:
+        return []
+    coarse, fine = case.coarse_grid, case.fine_grid
+    if Axis.of(coarse.y, fine.y).chosen.size and Axis.of(coarse.x, fine.x).chosen.size:
+        return []
+    return [f"{case.name} holds no coarse cell whole: consistency={name} changes nothing there"]
+
+
 @dataclass(frozen=True, eq=False)
 class Axis:
     """The cells of one axis of the fine grid, m points, k cells of which n are whole.

@@ -14,6 +14,7 @@ from jaxrain.ensembles.consistency import (
     adjusted,
     cell_means,
     consistent,
+    nothing_held,
 )
 from jaxrain.errors import InputError
 from jaxrain.grids.grid import Grid
@@ -245,3 +246,10 @@ def test_where_no_cell_is_whole_or_has_points_nothing_is_held_there(y, x):
     assert np.isfinite(found).all()
     if 1 in fine.shape:
         np.testing.assert_array_equal(found, field)
+
+
+def test_a_case_without_a_whole_cell_is_told():
+    small = replace(case(), fine_grid=FINE.window(0, 0, 4, 4))
+    (line,) = nothing_held(small, "hard")
+    assert "holds no coarse cell whole: consistency=hard changes nothing" in line
+    assert nothing_held(small, "off") == nothing_held(case(), "hard") == []

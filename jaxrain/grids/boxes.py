@@ -11,10 +11,11 @@ from jaxrain.grids.grid import Grid
 _ROUNDING = 0.01
 # Of a cell: how far a grid may be from even, which goes on beyond its edges.
 _EVEN = 0.05
+_FARTHEST = 720.0  # degrees of longitude, of any turn
 
 
 class Box(NamedTuple):
-    """In degrees; `west` may exceed `east` where the box crosses the date line."""
+    """In degrees; where `west` exceeds `east` the box crosses the date line."""
 
     north: float
     west: float
@@ -22,7 +23,8 @@ class Box(NamedTuple):
     east: float
 
     def __str__(self) -> str:
-        return f"{self.south:g}..{self.north:g} N, {self.west:g}..{self.east:g} E"
+        over = " over the date line" * (self.west > self.east)
+        return f"{self.south:g}..{self.north:g} N, {self.west:g}..{self.east:g} E{over}"
 
 
 class Piece(NamedTuple):
@@ -32,11 +34,13 @@ class Piece(NamedTuple):
       grid: they, H x W.
       origin: row and column of the first in the whole grid, below 0 before it begins.
       beyond: how many of them are beyond the whole grid's edges.
+      cut: whether the box seems to go on where a projected grid ends.
     """
 
     grid: Grid
     origin: tuple[int, int]
     beyond: int
+    cut: bool = False
 
 
 def boxed(whole: Grid, box: Box) -> Piece:
@@ -50,16 +54,22 @@ def boxed(whole: Grid, box: Box) -> Piece:
       box: the edges belong to it.
 
     Raises:
-      ValueError: the box is none, holds no point, or the grid is projected and doesn't know where
-        its points lie, or is uneven and ends within the box.
+      ValueError: the box is none, holds fewer than two rows and columns of points, or the grid is
+        projected and doesn't know where its points lie, or is uneven and ends within the box.
     """
     if not -90 <= box.south < box.north <= 90:
         raise ValueError(
             f"south {box.south:g} and north {box.north:g}: expected -90 <= south < north <= 90"
         )
-    if not all(map(np.isfinite, box)) or box.west == box.east:
-        raise ValueError(f"west {box.west:g} and east {box.east:g}: expected two longitudes")
-    return _projected(whole, box) if whole.projected else _on_sphere(whole, box)
+    if not max(abs(box.west), abs(box.east)) <= _FARTHEST or box.west == box.east:
+        raise ValueError(
+            f"west {box.west:g} and east {box.east:g}: expected two longitudes in degrees"
+        )
+    piece = _projected(whole, box) if whole.projected else _on_sphere(whole, box)
+    if min(piece.grid.shape) < 2:
+        rows, columns = piece.grid.shape
+        raise ValueError(f"holds {rows} x {columns} points, expected 2 x 2 or more: make it larger")
+    return piece
 
 
 def is_located(whole: Grid) -> bool:
@@ -81,7 +91,7 @@ class _NoPoints(ValueError):
 
 
 def _on_sphere(whole: Grid, box: Box) -> Piece:
-    west, east = _same_turn(box, float(whole.x.mean()))
+    west, east = _same_turn(box, whole.x)
     rows, columns = (
         _indices(axis, low, high)
         for axis, low, high in ((whole.y, box.south, box.north), (whole.x, west, east))
@@ -98,21 +108,30 @@ def _on_sphere(whole: Grid, box: Box) -> Piece:
 def _projected(whole: Grid, box: Box) -> Piece:
     if whole.latitude is None or whole.longitude is None:  # as `is_located` says
         raise ValueError("the grid is projected, and its files hold no latitude and longitude")
-    west, east = _same_turn(box, float(np.nanmean(whole.longitude)))
+    west, east = _same_turn(box, whole.longitude)
     within = (whole.latitude >= box.south) & (whole.latitude <= box.north)
     within &= (whole.longitude >= west) & (whole.longitude <= east)
     if not within.any():
         raise _NoPoints(f"no point of the grid lies in {box}")
     rows, columns = (np.flatnonzero(within.any(axis=axis)) for axis in (1, 0))
     y, x = int(rows[0]), int(columns[0])
-    return Piece(whole.window(y, x, int(rows[-1]) - y + 1, int(columns[-1]) - x + 1), (y, x), 0)
+    cut = bool(max(within[0].any(), within[-1].any(), within[:, 0].any(), within[:, -1].any()))
+    size = int(rows[-1]) - y + 1, int(columns[-1]) - x + 1
+    return Piece(whole.window(y, x, *size), (y, x), 0, cut)
 
 
-def _same_turn(box: Box, middle: float) -> tuple[float, float]:
-    """West and east of the box in that turn of the globe in which its middle is nearest."""
+def _same_turn(box: Box, longitudes: NDArray[np.float64]) -> tuple[float, float]:
+    """West and east of the box in that turn of the globe in which it holds most longitudes, or
+    where it holds none lies nearest; of a box around the globe, all of them."""
+    first, last = float(np.nanmin(longitudes)), float(np.nanmax(longitudes))
     east = box.east + 360.0 * (box.east < box.west)
-    turns = 360.0 * np.round((middle - (box.west + east) / 2) / 360.0)
-    return box.west + turns, east + turns
+    if east - box.west >= 360:
+        return first, last
+    nearest = np.round(((first + last) / 2 - (box.west + east) / 2) / 360.0)
+    turns = 360.0 * (nearest + np.array([0, -1, 1]))
+    shared = np.minimum(east + turns, last) - np.maximum(box.west + turns, first)
+    turn = float(turns[np.argmax(np.maximum(shared, 0))])
+    return box.west + turn, east + turn
 
 
 def _indices(axis: NDArray[np.float64], low: float, high: float) -> NDArray[np.intp]:

@@ -36,6 +36,15 @@ def test_a_box_may_cross_the_date_line():
     assert piece.origin == (0, 2)
 
 
+def test_a_wide_box_holds_all_that_lies_in_it_in_any_turn():
+    over = Grid(y=WHOLE.y, x=170 + 0.5 * np.arange(41))  # 170..190 E
+    for box in (Box(30, -180, 28, 180), Box(30, 0, 28, 360)):
+        assert boxed(over, box).grid.shape == over.shape
+        assert boxed(over, box).beyond == 0
+    assert boxed(over, Box(30, -200, 28, -169)).beyond == 21 * 22  # 160..191 E
+    assert str(Box(30, 175, 28, -175)) == "28..30 N, 175..-175 E over the date line"
+
+
 def test_of_a_projected_grid_it_is_the_rectangle_around_its_points():
     y, x = np.mgrid[0.0:12, 0:15]
     turned = {"latitude": 50 + 0.1 * y + 0.03 * x, "longitude": 10 + 0.1 * x - 0.03 * y}
@@ -49,6 +58,8 @@ def test_of_a_projected_grid_it_is_the_rectangle_around_its_points():
     kept[row : row + height, column : column + width] = True
     assert inside.any()
     assert not (inside & ~kept).any()
+    assert not piece.cut
+    assert boxed(whole, Box(60, 10.3, 50.4, 10.9)).cut
     edges = inside[row, :], inside[row + height - 1, :], inside[:, column]
     assert all(edge.any() for edge in (*edges, inside[:, column + width - 1]))
     assert not overlaps(whole, Box(60, 10, 59, 11))
@@ -70,6 +81,8 @@ def test_a_box_that_touches_no_point_does_not_overlap():
         ((np.nan, 111, 29, 112), "north nan"),
         ((30, 111, 29, np.inf), "east inf"),
         ((30, 111, 29, 111), "expected two longitudes"),
+        ((30, 111, 29, 1e6), "expected two longitudes"),
+        ((29.72, 111, 29.66, 112), "holds 1 x 11 points, expected 2 x 2 or more"),
         ((29.58, 111, 29.52, 112), "no point lies between 29.52 and 29.58"),
     ],
 )

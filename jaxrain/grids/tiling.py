@@ -3,8 +3,8 @@
 Along an axis that is longer than a tile, tiles start at multiples of `tile - overlap` from the
 first pixel of the grid that the field is a piece of, so that pieces of one grid are cut along the
 same lines. A shorter axis is one tile, which starts with it. The *canvas* is the field padded on
-both sides to the lattice's ends. So where a tile lies depends on the grid, the tile and the overlap
-alone, never on how far the field goes on.
+both sides to the lattice's ends. So where a tile of a longer axis lies depends on the grid, the
+tile and the overlap alone, never on how far the field goes on.
 """
 
 from dataclasses import dataclass

@@ -81,9 +81,8 @@ def cases(
     for place in found:
         if place.beyond:
             raise InputError(
-                f"the box {box} reaches beyond {place}, "
-                "and the store's rain with it: choose one within it, or give --input with "
-                "predictors that reach further"
+                f"the box {box} reaches beyond {place}, or does not touch it: choose one within "
+                "it, or give --input with predictors that reach there"
             )
     return [_place_case(store, place, split, truth) for place in found]
 

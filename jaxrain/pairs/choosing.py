@@ -35,6 +35,8 @@ def within(cases: Sequence[Case], periods: Sequence[str] | None) -> list[Case]:
     Raises:
       InputError: a period is none, or holds none of the hours.
     """
+    if not periods:
+        return list(cases)
     chosen = chosen_hours(periods)
     kept = []
     for case in cases:
@@ -44,7 +46,7 @@ def within(cases: Sequence[Case], periods: Sequence[str] | None) -> list[Case]:
     if not kept:
         every = np.concatenate([case.hours for case in cases])
         raise InputError(
-            f"--hours {' '.join(periods or ())}: none of the {len(every)} hours, which run from "
+            f"--hours {' '.join(periods)}: none of the {len(every)} hours, which run from "
             f"{every.min()} to {every.max()}"
         )
     return kept

@@ -1,7 +1,6 @@
 """Predictors that never went through a store, as cases: files of a service, or a Dataset."""
 
 import itertools
-import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -139,9 +138,9 @@ def input_cases(
     grid, hours = _grid(dataset), _hours(dataset)
     coarse = predictors(dataset, config)
     found, refused = [], []
-    for area, fine, origin, _ in places(areas, box):
+    for area, fine, origin, *_ in places(areas, box):
         here = same_turn(grid, fine)
-        name = area.name if box is None else f"the box of {area.name}"
+        name = area.name if box is None else f"the box {box}, on the grid of {area.name},"
         try:
             interpolation_matrices(here, fine, ["bilinear"], name)
         except InputError as error:
@@ -238,24 +237,6 @@ def beyond_training(case: Case, manifest: dict[str, Any]) -> list[str]:
                 f"{np.nanmin(values):.4g} to {np.nanmax(values):.4g}"
             )
     return lines
-
-
-def beyond_areas(case: Case, areas: Sequence[Area]) -> list[str]:
-    """Says in a line how many points of a case are beyond the area whose grid goes on there."""
-    (area,) = (area for area in areas if area.name == case.area)
-    inside = [
-        max(min(start + length, size) - max(start, 0), 0)
-        for start, length, size in zip(
-            case.origin, case.fine_grid.shape, area.fine_grid.shape, strict=True
-        )
-    ]
-    share = 1 - math.prod(inside) / math.prod(case.fine_grid.shape)
-    if not share:
-        return []
-    return [
-        f"{share:.1%} of the points lie beyond {area.name} ({area.fine_grid.extent()}), where "
-        "training saw no rain"
-    ]
 
 
 def _of_case(case: Case) -> NDArray:

@@ -6,7 +6,7 @@ import pytest
 from jaxrain.errors import InputError
 from jaxrain.grids.boxes import Box
 from jaxrain.grids.grid import Grid
-from jaxrain.pairs.pieces import places
+from jaxrain.pairs.pieces import beyond_area, box_attribute, parse_box, places
 from jaxrain.pairs.store import Area
 from jaxrain.pairs.surroundings import StaticMap
 
@@ -38,6 +38,8 @@ def test_an_area_that_does_not_know_where_it_lies_is_passed_over():
     assert [place.area.name for place in places(areas, BOX)] == ["a"]
     with pytest.raises(InputError, match="no latitude and longitude"):
         places(areas[:1], BOX)
+    with pytest.raises(InputError, match=r"areas a \(28.*; where km lies its files do not say"):
+        places(areas, Box(60, 10, 59, 11))
 
 
 def test_one_area_alone_goes_on_to_wherever_the_box_is():
@@ -58,3 +60,25 @@ def test_boxes_that_cannot_be_drawn_are_refused():
     assert places(known, BOX)[0].beyond == 0
     with pytest.raises(InputError, match=r"beyond a \(28.*, where terrain is not known"):
         places(known, Box(30.5, 111, 29, 112))
+
+
+def test_what_a_box_leaves_or_is_cut_at_is_told():
+    areas = [area("a", grid(30, 110))]
+    assert beyond_area("a", areas, None) == beyond_area("a", areas, BOX) == []
+    (line,) = beyond_area("a", areas, Box(30.1, 111, 29, 112))
+    assert line.startswith("8.33% of the points lie beyond a (28.00..30.00 N, 110.00..113.00 E)")
+    y, x = np.mgrid[0.0:12, 0:15]
+    turned = {"latitude": 50 + 0.1 * y, "longitude": 10 + 0.1 * x}
+    projected = [area("p", Grid(y[:, 0], x[0], projected=True, **turned))]
+    assert beyond_area("p", projected, Box(50.8, 10.3, 50.4, 10.9)) == []
+    (line,) = beyond_area("p", projected, Box(60, 10.3, 50.4, 10.9))
+    assert "reaches the edge of p (0.00..11.00 km" in line
+
+
+def test_a_box_is_four_numbers():
+    assert parse_box((30, "110", np.float32(29), 111)) == Box(30, 110, 29, 111)
+    assert box_attribute(BOX) == {"jaxrain_box": "29..29.5 N, 111..112 E"}
+    assert box_attribute(None) == {}
+    for wrong in ((1, 2, 3), (1, 2, 3, 4, 5), 5, "9382", [None] * 4, {"north": 3}, [[1, 2, 3, 4]]):
+        with pytest.raises(InputError, match="expected four numbers in degrees, north, west"):
+            parse_box(wrong)

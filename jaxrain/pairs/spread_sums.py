@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from jaxrain.weather.rain_windows import single_hours
+from jaxrain.weather.rain_windows import judged_together, single_hours
 from jaxrain.weather.variables import cf_attributes
 
 ATTRIBUTE = "jaxrain_spread_sums"
@@ -36,11 +36,12 @@ def with_single_hours(
       `incomplete_hours` lists the ends of sums that gave no hour.
 
     Raises:
-      InputError: no sum gives an hour, two disagree, or one falls.
+      InputError: no sum gives an hour, two disagree, or one falls; or nothing tells what is summed.
     """
     sums = [dataset["tp_sums"] for dataset in datasets if "tp_sums" in dataset]
     if not sums:
         return list(datasets)
+    sums = judged_together(sums, what, spread_hours=spread_hours)
     tp = single_hours(sums, what, spread_hours=spread_hours)
     file_units = tp.attrs.pop("units", "unknown")
     rain = tp.assign_attrs(file_units=file_units, **cf_attributes("tp")).to_dataset(name="tp")

@@ -140,6 +140,39 @@ def test_netcdf_of_the_same_steps_is_read_alike(tmp_path):
     np.testing.assert_allclose(dataset["tp"], np.repeat(rain * 1000 / 3, 3, axis=0), rtol=1e-4)
 
 
+@pytest.mark.parametrize("forecast", [True, False])
+def test_netcdf_steps_in_files_of_their_own_are_told_by_all_of_them(tmp_path, forecast):
+    rain = _RNG.gamma(1.0, 2.0, (4, 12, 13))
+    paths = [tmp_path / f"{end}.nc" for end in (3, 6, 9, 12)]
+    for path, end, running in zip(paths, (3, 6, 9, 12), rain.cumsum(axis=0), strict=True):
+        time = {"time": _START, "step": np.timedelta64(end, "h").astype("timedelta64[ns]")}
+        time = time if forecast else {"time": _hours(end)[0]}
+        axes = {"latitude": np.linspace(24, 22, 12), "longitude": np.linspace(112, 114, 13)}
+        tp = (("latitude", "longitude"), running, {"units": "mm"})
+        xr.Dataset({"tp": tp}, {**time, **axes}).to_netcdf(path)
+    dataset = read_inputs(paths, RAIN_ALONE, spread_hours=3)
+    np.testing.assert_array_equal(dataset["window_hours"], 3)
+    np.testing.assert_allclose(dataset["tp"], np.repeat(rain / 3, 3, axis=0), atol=1e-4)
+    with pytest.raises(InputError, match="with --spread-sums 3"):
+        read_inputs(paths, RAIN_ALONE)
+    if forecast:  # an hour's, or the sum since the start? of a day without a start, an hour's
+        with pytest.raises(
+            InputError, match=r"up to 2024-05-01T06\S+, an hour or since 2024-05-01T00"
+        ):
+            read_inputs(paths[1:2], RAIN_ALONE)
+
+
+def test_netcdf_whose_steps_are_long_and_not_running_is_refused(tmp_path):
+    rain = _RNG.gamma(1.0, 2.0, (4, 12, 13))
+    axes = {"latitude": np.linspace(24, 22, 12), "longitude": np.linspace(112, 114, 13)}
+    coordinates = {"time": _hours(3, 6, 9, 12), **axes}
+    tp = (tuple(coordinates), rain, {"units": "mm"})
+    xr.Dataset({"tp": tp}, coordinates).to_netcdf(tmp_path / "a.nc")
+    assert read_inputs([tmp_path / "a.nc"], RAIN_ALONE)["tp"].shape == (4, 12, 13)
+    with pytest.raises(InputError, match="nothing says over what tp is summed"):
+        read_inputs([tmp_path / "a.nc"], RAIN_ALONE, spread_hours=3)
+
+
 def test_six_hours_of_a_real_gfs_file(shared_data):
     path = shared_data / "grib" / "gfs_other" / "gfs.grb"
     config = DataConfig(variables=["u", "tp"], levels=[850])

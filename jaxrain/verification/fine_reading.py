@@ -47,13 +47,18 @@ def reading_of_run(sections: Iterable[Any]) -> FineReading:
         variable, hours = section.get("fine_variable"), section["fine_utc_offset_hours"]
         if not isinstance(hours, int | float) or not abs(hours) <= _MOST_HOURS:
             continue
-        try:
-            npy = TypeAdapter(NpyFolders).validate_python(section.get("npy") or {})
-        except (ValidationError, ArithmeticError):
-            continue
         if variable is None or isinstance(variable, str):
-            return FineReading(variable, float(hours), npy if npy.fine else None)
+            return FineReading(variable, float(hours), _npy(section.get("npy")))
     return AS_FILES_SAY
+
+
+def _npy(section: Any) -> NpyFolders | None:
+    """What a section says of fine .npy files; None where it says nothing, or nothing of sense."""
+    try:
+        npy = TypeAdapter(NpyFolders).validate_python(section or {})
+    except (ValidationError, ArithmeticError):
+        return None
+    return npy if npy.fine else None
 
 
 def read_truth(path: Path, reading: FineReading) -> xr.Dataset:

@@ -19,14 +19,18 @@ from jaxrain.verification.fine_reading import (
         {"fine_utc_offset_hours": float("nan")},
         {"fine_utc_offset_hours": 800},
         {"fine_utc_offset_hours": 8, "fine_variable": ["rain"]},
-        {"fine_utc_offset_hours": 8, "npy": {"fine": {"channels": ["rain"]}}},
-        {"fine_utc_offset_hours": 8, "npy": ["fine"]},
     ],
 )
 def test_what_makes_no_sense_is_passed_over(section):
     assert reading_of_run([section]) == FineReading()
     other = {"fine_utc_offset_hours": 8, "fine_variable": "rain"}
     assert reading_of_run([section, other]) == FineReading("rain", 8.0)
+
+
+@pytest.mark.parametrize("npy", [{"fine": {"channels": ["rain"]}}, ["fine"], 5])
+def test_what_makes_no_sense_of_npy_takes_nothing_else_with_it(npy):
+    section = {"fine_utc_offset_hours": 8, "fine_variable": "pre", "npy": npy}
+    assert reading_of_run([section]) == FineReading("pre", 8.0)
 
 
 def test_what_verify_is_told_goes_before_what_the_run_says():

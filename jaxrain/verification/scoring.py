@@ -146,6 +146,13 @@ def shared_truth(truth: np.ndarray, systems: dict[str, np.ndarray]) -> tuple[np.
 
 
 def _wavelengths(cases: list[Case]) -> np.ndarray:
+    for case in cases:
+        if min(case.grid.shape) < 2:
+            rows, columns = case.grid.shape
+            raise InputError(
+                f"{case.name} has {rows} x {columns} points, which have no spacing: expected 2 x 2 "
+                "or more"
+            )
     spacings = [case.grid.spacing_km() for case in cases]
     sides = [min(case.grid.shape) for case in cases]
     return spectra.wavelengths([n * d for n, d in zip(sides, spacings, strict=True)], spacings)

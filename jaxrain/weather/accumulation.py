@@ -93,9 +93,17 @@ def hourly(sums: Iterable[Sum], *, spread_hours: int = 1) -> dict[np.datetime64,
                 f"{piece.sum.where}: two forecasts give different rain for the {_told(*window)} "
                 f"up to {piece.sum.end}; keep one of them"
             )
-        mean = taken.setdefault(window, Hour(np.asarray(rain / count, np.float32), count))
+        taken[window] = Hour(np.asarray(rain / count, np.float32), count)
+        # What shorter windows say of some of them stays, and the others share the rest.
+        open_ends = [end for end in ends if end not in hours]
+        if not open_ends:
+            continue
+        rest = rain
         for end in ends:
-            hours.setdefault(end, mean)
+            if end in hours:
+                rest = np.maximum(rest - hours[end].rain_mm, 0.0)
+        mean = Hour(np.asarray(rest / len(open_ends), np.float32), count)
+        hours |= dict.fromkeys(open_ends, mean)
     undone = [each for each in windows.values() if each.end not in hours]
     if undone:
         first = min(undone, key=lambda each: (each.end, each.end - each.start))

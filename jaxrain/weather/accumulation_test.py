@@ -113,7 +113,7 @@ def test_windows_of_their_own_are_spread_too_and_give_way_to_shorter_ones():
         end: (float(hours[_hour(end)].rain_mm[0, 0]), hours[_hour(end)].window_hours)
         for end in range(1, 7)
     }
-    assert told == {1: (1, 3), 2: (1, 3), 3: (1, 3), 4: (3, 3), 5: (7, 1), 6: (3, 3)}
+    assert told == {1: (1, 3), 2: (1, 3), 3: (1, 3), 4: (1, 3), 5: (7, 1), 6: (1, 3)}
 
 
 @pytest.mark.parametrize(("ends", "least"), [([3, 6], 3), ([6], 6), ([12], None), ([4], 6)])
@@ -129,3 +129,10 @@ def test_means_of_forecasts_that_disagree_or_fall_are_refused():
         hourly([_sum(0, 3, [[1.0]]), _sum(0, 6, [[2.0]]), _sum(3, 6, [[3.0]])], spread_hours=3)
     with pytest.raises(InputError, match=r"falls by 1\.00 mm in 3 hours"):
         hourly([_sum(0, 3, [[2.0]]), _sum(0, 6, [[1.0]])], spread_hours=3)
+
+
+def test_hours_that_are_known_are_taken_off_what_is_spread():
+    """What a longer window holds is neither more nor less for an hour that another start tells."""
+    found = hourly([_sum(0, 3, [[30.0]]), _sum(1, 2, [[24.0]])], spread_hours=3)
+    told = {end: (float(hour.rain_mm[0, 0]), hour.window_hours) for end, hour in found.items()}
+    assert told == {_hour(1): (3.0, 3), _hour(2): (24.0, 1), _hour(3): (3.0, 3)}

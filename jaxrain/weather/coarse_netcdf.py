@@ -186,24 +186,26 @@ def _there(array: xr.DataArray) -> xr.DataArray:
 def _windows(array: xr.DataArray, path: Path) -> xr.DataArray:
     """Rain by the windows that it is summed over, instead of by time."""
     ends = array["time"].values
-    starts = _window_starts(array, ends)
     kept = array.drop_vars(["base", "start", "time"], errors="ignore").rename(time="window")
     where = np.full(len(ends), f"{path}: tp")
-    windows = {"start": starts, "end": ends, "where": where}
+    windows = {"end": ends, "where": where, **_window_starts(array, ends)}
     return kept.assign_coords({name: ("window", each) for name, each in windows.items()})
 
 
-def _window_starts(array: xr.DataArray, ends: np.ndarray) -> np.ndarray:
+def _window_starts(array: xr.DataArray, ends: np.ndarray) -> dict[str, np.ndarray]:
+    """`start` of each window; and where it is guessed, `since`, from where it would run on."""
     if "start" in array.coords:
-        return array["start"].values
+        return {"start": array["start"].values}
     # Where nothing says it: forecasts sum from their start or over each hour, and of analyses
     # ERA5-Land's alone run on, from 00 UTC.
     days = (ends - _MINUTE).astype("datetime64[D]").astype("datetime64[ns]")
     since = array["base"].values if "base" in array.coords else days
+    forecast = "base" in array.coords
     running = runs_on(array.values, since, ends)
     if running is None:
-        running = "base" not in array.coords and _spacing(array) == _LAND_SPACING
-    return since if running else ends - _HOUR
+        running = not forecast and _spacing(array) == _LAND_SPACING
+    start = since if running else ends - _HOUR
+    return {"start": start, "since": since, "forecast": np.full(len(ends), forecast)}
 
 
 def _spacing(array: xr.DataArray) -> float:

@@ -112,7 +112,7 @@ def test_sums_that_run_for_twelve_hours_are_differenced(tmp_path):
     got = _read(dataset, tmp_path)
     np.testing.assert_array_equal(got.time, _hours(*range(7, 31)))
     np.testing.assert_allclose(got.tp, 1000 * rain.reshape(24, 6, 7), atol=1e-4)
-    assert got.tp.attrs["summed"] == "differenced from longer sums"
+    assert got.tp.attrs["summed"] == "made from longer sums"
 
 
 def test_sums_of_era5_land_that_run_from_midnight_are_differenced(tmp_path):

@@ -1,7 +1,9 @@
 """Rain as files hold it, summed over windows of any length, and the hours that it gives.
 
 Windows are an array `tp` [window, latitude, longitude] in mm with the coordinates `start` and
-`end` (UTC) and `where`, which names file and message in an error.
+`end` (UTC) and `where`, which names file and message in an error. Where no file says `start`, and
+its rain alone told it or did not, there are `since` too, the start if it is a running sum, and
+`forecast`, whether that is a forecast's.
 """
 
 from collections.abc import Sequence
@@ -10,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from jaxrain.errors import InputError
-from jaxrain.weather.accumulation import Hour, Sum, hourly
+from jaxrain.weather.accumulation import Hour, Sum, hourly, runs_on
 
 _HOUR = np.timedelta64(1, "h")
 # Rain a hair below zero is what packing leaves of zero, mm.
@@ -31,6 +33,50 @@ def as_windows(sums: Sequence[Sum], latitude: np.ndarray, longitude: np.ndarray)
         ("window", "latitude", "longitude"),
         "tp",
     )
+
+
+def judged_together(
+    windows: Sequence[xr.DataArray], what: str, *, spread_hours: int
+) -> list[xr.DataArray]:
+    """Windows whose files do not say their starts, told by the rain of all of them together.
+
+    Rain that falls from one step to the next is of single hours; a step alone may be either.
+
+    Args:
+      windows: of one or several files.
+      what: names the files in an error.
+      spread_hours: as the user said: with more than 1, steps are longer than an hour.
+
+    Raises:
+      InputError: it rains, and nothing tells over what a forecast's step, or one of several hours,
+        is summed.
+    """
+    unsure = [each for each in windows if "since" in each.coords]
+    if not unsure:
+        return list(windows)
+    starts, since, ends, forecast = (
+        np.concatenate([each[name].values for each in unsure])
+        for name in ("start", "since", "end", "forecast")
+    )
+    rain = np.concatenate([each.values for each in unsure])
+    running = runs_on(rain, since, ends)
+    gaps = np.diff(np.unique(ends))
+    long = (spread_hours > 1) & (gaps.size > 0 and gaps.min() > _HOUR)
+    steps = forecast & (ends - since > _HOUR)
+    open_ended = running is None and bool((steps & (starts != since)).any())
+    if not running and (long or open_ended) and np.nanmax(rain, initial=0.0) > _PACKING_MM:
+        raise InputError(
+            f"{what}: nothing says over what tp is summed up to {ends[0]}, an hour or since "
+            f"{since[0]}: give GRIB, or NetCDF whose time has CF's bounds"
+        )
+    if not running:
+        return list(windows)
+    return [
+        each.assign_coords(start=("window", each["since"].values))
+        if "since" in each.coords
+        else each
+        for each in windows
+    ]
 
 
 def single_hours(
@@ -67,7 +113,7 @@ def single_hours(
     coords = {name: windows[0][name].values for name in ("latitude", "longitude")}
     attributes = dict(windows[0].attrs)
     if not own:
-        attributes["summed"] = "differenced from longer sums"
+        attributes["summed"] = "made from longer sums"
     hair = (values < 0.0) & (values > -_PACKING_MM)
     tp = xr.DataArray(
         np.where(hair, np.float32(0.0), values),
