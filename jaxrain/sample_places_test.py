@@ -46,6 +46,17 @@ def test_a_box_is_a_piece_of_the_area(run, whole, tmp_path, capsys):
     assert scores["points"] == 2 * 21 * 26
 
 
+@pytest.mark.parametrize("south", ["29.98", "29.8"])
+def test_a_box_two_points_wide_is_drawn_and_scored(run, tmp_path, south):
+    output, report = tmp_path / "narrow.nc", tmp_path / "report"
+    box = ["--box", "29.99", "110.1", south, "110.11"]
+    assert sample.main([str(run), "--output", str(output), "--members", "2", *box]) == 0
+    assert verify.main([str(output), "--report", str(report)]) == 0
+    scores = json.loads((report / "scores.json").read_text())
+    assert scores["points"] == 2 * 2 * (2 if south == "29.98" else 20)
+    assert np.isfinite(scores["model"]["crps_mm"]["value"])
+
+
 def test_with_files_a_box_may_reach_beyond_the_area(run, tmp_path, capsys):
     coarse = coarse_input(run)
     north = coarse.latitude.values[0] + 0.08 * np.arange(3, 0, -1)

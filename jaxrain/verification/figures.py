@@ -19,6 +19,11 @@ def spectrum_figure(found: Verification) -> Figure:
     figure = new_figure(9.6, 3.9)
     power, distance = figure.subplots(1, 2)
     waves, model = found.wavelengths_km, found.sums[MODEL]
+    if not len(waves):
+        power.set_title("No wave fits in the narrowest case", fontsize=10)
+        for ax in (power, distance):
+            ax.set_axis_off()
+        return figure
     count = model["spectrum_squares"]
     lines = {"truth": model["truth_spectrum"], "members": model["spectrum"]}
     lines["ensemble mean"] = model["mean_spectrum"]
