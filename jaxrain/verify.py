@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _verify(arguments: argparse.Namespace) -> None:
     from jaxrain.config import values_of_text
-    from jaxrain.verification.baselines import baselines, left_out, without_regression
+    from jaxrain.verification.baselines import baselines, left_out, spread_sums, without_regression
     from jaxrain.verification.beside import forecasts_beside
     from jaxrain.verification.conservation import coarse_rain
     from jaxrain.verification.fine_reading import offset_told, reading_asked, reading_of_run
@@ -113,6 +113,7 @@ def _verify(arguments: argparse.Namespace) -> None:
             truth = truth_from_store(forecast, store)
         against = baselines(forecast, store) | beside
         more = left_out(against, why) + without_regression(forecast, against)
+        more += spread_sums(forecast)
         more += without_gauges(forecast) if reports else []
         for note in more:
             print(f"note: {note}")

@@ -17,6 +17,7 @@ from jaxrain.verification.truth import area_of, store_index
 
 CLIMATOLOGY_MEMBERS = 16
 
+_LINE = 200  # letters of an attribute that a note shows
 _SEED = 0
 _CANDIDATES = 4  # training hours that are looked at for each that is taken
 
@@ -101,6 +102,18 @@ def left_out(found: dict[str, Baseline], why: str) -> list[str]:
         f"the baseline {name} is left out: {why or 'the store lacks what it is made of'}"
         for name in ("nearest", "quantile-mapped")
         if name not in found
+    ]
+
+
+def spread_sums(forecast: Forecast) -> list[str]:
+    """A line where the coarse rain of hours is a mean over several (`sample --spread-sums`)."""
+    told = str(forecast.attributes.get("jaxrain_spread_sums", ""))
+    if not told:
+        return []
+    shown = told if len(told) < _LINE else f"{told[:_LINE]} ..."
+    return [
+        "the coarse rain of some hours is a mean over several, so what is made of it, "
+        f"interpolation too, knows too little of heavy hours: {shown}"
     ]
 
 

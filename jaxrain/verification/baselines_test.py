@@ -7,7 +7,13 @@ import xarray as xr
 from jaxrain.errors import InputError
 from jaxrain.grids.grid import Grid
 from jaxrain.pairs.store import open_store
-from jaxrain.verification.baselines import baselines, left_out, reference, without_regression
+from jaxrain.verification.baselines import (
+    baselines,
+    left_out,
+    reference,
+    spread_sums,
+    without_regression,
+)
 from jaxrain.verification.forecast import Case, Forecast
 from jaxrain.verification.forecast_test import example
 
@@ -47,6 +53,17 @@ def test_where_no_network_stands_beside_it_is_said():
         "coarse_precipitation", attributes={"jaxrain_objective": "regression"}.items()
     )
     assert without_regression(itself, found) == []
+
+
+def test_means_that_stand_for_hours_are_told():
+    assert spread_sums(forecast("coarse_precipitation")) == []
+    told = "3 hours: " + " ".join(["2024-05-01T03:00"] * 40)
+    (note,) = spread_sums(
+        forecast("coarse_precipitation", attributes=[("jaxrain_spread_sums", told)])
+    )
+    assert "a mean over several" in note
+    assert note.endswith(" ...")
+    assert len(note) < 350
 
 
 def test_without_coarse_rain_training_hours_of_the_same_points_are_to_beat(tmp_path):
