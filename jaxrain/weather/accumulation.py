@@ -138,6 +138,12 @@ class _Piece:
 
     def rain_mm(self) -> np.ndarray:
         if self.before is None:
+            least = np.nanmin(self.sum.rain_mm, initial=0.0)
+            if self.hours > 1 and least < -_PACKING_MM:
+                raise InputError(
+                    f"{self.sum.where}: the sum over {self.hours:g} hours up to {self.sum.end} is "
+                    f"{least:.2f} mm somewhere, expected none below 0; fetch the file again"
+                )
             return self.sum.rain_mm
         rain = self.sum.rain_mm - self.before.rain_mm
         if np.nanmin(rain, initial=0.0) < -_PACKING_MM:

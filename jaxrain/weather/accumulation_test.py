@@ -136,3 +136,8 @@ def test_hours_that_are_known_are_taken_off_what_is_spread():
     found = hourly([_sum(0, 3, [[30.0]]), _sum(1, 2, [[24.0]])], spread_hours=3)
     told = {end: (float(hour.rain_mm[0, 0]), hour.window_hours) for end, hour in found.items()}
     assert told == {_hour(1): (3.0, 3), _hour(2): (24.0, 1), _hour(3): (3.0, 3)}
+
+
+def test_a_long_sum_below_zero_is_refused():
+    with pytest.raises(InputError, match=r"3 hours up to 2022-06-01T09\S+ is -3\.00 mm somewhere"):
+        hourly([_sum(0, 3, [[2.0, -3.0]])], spread_hours=3)
