@@ -57,15 +57,8 @@ def boxed(whole: Grid, box: Box) -> Piece:
       ValueError: the box is none, holds fewer than two rows and columns of points, or the grid is
         projected and doesn't know where its points lie, or is uneven and ends within the box.
     """
-    if not -90 <= box.south < box.north <= 90:
-        raise ValueError(
-            f"south {box.south:g} and north {box.north:g}: expected -90 <= south < north <= 90"
-        )
-    if not max(abs(box.west), abs(box.east)) <= _FARTHEST or box.west == box.east:
-        raise ValueError(
-            f"west {box.west:g} and east {box.east:g}: expected two longitudes in degrees"
-        )
-    piece = _projected(whole, box) if whole.projected else _on_sphere(whole, box)
+    _check(box)
+    piece = _piece(whole, box)
     if min(piece.grid.shape) < 2:
         rows, columns = piece.grid.shape
         raise ValueError(f"holds {rows} x {columns} points, expected 2 x 2 or more: make it larger")
@@ -78,12 +71,28 @@ def is_located(whole: Grid) -> bool:
 
 
 def overlaps(whole: Grid, box: Box) -> bool:
-    """Whether any point of the grid lies in the box; errors as `boxed`, but that of no point."""
+    """Whether any point of the grid lies in the box, one is enough; else errors as `boxed`."""
+    _check(box)
     try:
-        piece = boxed(whole, box)
+        piece = _piece(whole, box)
     except _NoPoints:
         return False
     return piece.beyond < piece.grid.shape[0] * piece.grid.shape[1]
+
+
+def _check(box: Box) -> None:
+    if not -90 <= box.south < box.north <= 90:
+        raise ValueError(
+            f"south {box.south:g} and north {box.north:g}: expected -90 <= south < north <= 90"
+        )
+    if not max(abs(box.west), abs(box.east)) <= _FARTHEST or box.west == box.east:
+        raise ValueError(
+            f"west {box.west:g} and east {box.east:g}: expected two longitudes in degrees"
+        )
+
+
+def _piece(whole: Grid, box: Box) -> Piece:
+    return _projected(whole, box) if whole.projected else _on_sphere(whole, box)
 
 
 class _NoPoints(ValueError):
@@ -142,10 +151,10 @@ def _indices(axis: NDArray[np.float64], low: float, high: float) -> NDArray[np.i
     if np.abs(np.diff(axis) / step - 1).max() <= _EVEN:
         ends = sorted(((low - axis[0]) / step, (high - axis[0]) / step))
         found = np.arange(np.ceil(ends[0] - _ROUNDING), np.floor(ends[1] + _ROUNDING) + 1)
-    elif low < axis.min() or high > axis.max():
-        raise ValueError(f"the grid is uneven and ends between {low:g} and {high:g}")
     else:
         found = np.flatnonzero((axis >= low) & (axis <= high))
+        if found.size and (low < axis.min() or high > axis.max()):
+            raise ValueError(f"the grid is uneven and ends between {low:g} and {high:g}")
     if not found.size:
         raise _NoPoints(f"no point lies between {low:g} and {high:g}")
     return found.astype(np.intp)

@@ -33,6 +33,13 @@ def test_a_box_is_looked_for_in_every_area():
     assert [place.grid.shape for place in places(areas, None)] == [(21, 31)] * 3
 
 
+def test_an_area_that_a_box_does_not_touch_is_no_reason_to_refuse_it():
+    coarser = Grid(y=40 - 0.5 * np.arange(9), x=110 + 0.5 * np.arange(9))
+    uneven = Grid(y=np.asarray([40.0, 39.9, 39.0]), x=110 + 0.1 * np.arange(9))
+    areas = [area("far", coarser), area("odd", uneven), area("a", grid(30, 110))]
+    assert [place.area.name for place in places(areas, Box(29.3, 111, 28.9, 111.4))] == ["a"]
+
+
 def test_an_area_that_does_not_know_where_it_lies_is_passed_over():
     areas = [area("km", KILOMETRES), area("a", grid(30, 110))]
     assert [place.area.name for place in places(areas, BOX)] == ["a"]
