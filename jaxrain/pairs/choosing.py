@@ -10,6 +10,8 @@ from jaxrain.errors import InputError
 from jaxrain.pairs.cases import Case
 from jaxrain.pairs.recipe import parse_period
 
+_NAMED = 4  # of many hours or channels, in a line
+
 Chosen = Callable[[NDArray], NDArray]
 """From hours, datetime64 [T], to which of them are chosen, bool [T]."""
 
@@ -50,3 +52,9 @@ def within(cases: Sequence[Case], periods: Sequence[str] | None) -> list[Case]:
             f"{every.min()} to {every.max()}"
         )
     return kept
+
+
+def first_of(words: Sequence[str]) -> str:
+    """The first few of many words, and how many more there are."""
+    more = len(words) - _NAMED
+    return ", ".join(words[:_NAMED]) + (f" and {more} more" if more > 0 else "")

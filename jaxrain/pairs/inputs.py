@@ -2,7 +2,7 @@
 
 import itertools
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from jaxrain.errors import InputError
 from jaxrain.grids.boxes import Box
 from jaxrain.grids.grid import Grid
 from jaxrain.pairs.cases import Case
+from jaxrain.pairs.choosing import Chosen, first_of
 from jaxrain.pairs.interpolation import interpolation_matrices
 from jaxrain.pairs.pairing import same_turn
 from jaxrain.pairs.pieces import places
@@ -32,7 +33,6 @@ from jaxrain.weather.variables import (
 
 # Of a cell: a grid that is this much coarser or finer is another product's.
 _SAME_SPACING = 0.02
-_NAMED = 4  # of many hours or channels, in a line
 
 
 def read_inputs(
@@ -91,7 +91,7 @@ def read_inputs(
     return _whole_hours(_with_hours(merged, datasets), config)
 
 
-def hours_left_out(dataset: xr.Dataset, chosen: Callable[[NDArray], NDArray]) -> list[str]:
+def hours_left_out(dataset: xr.Dataset, chosen: Chosen) -> list[str]:
     """Says which hours `read_inputs` left out, a line for each set of variables that lack.
 
     Args:
@@ -106,7 +106,7 @@ def hours_left_out(dataset: xr.Dataset, chosen: Callable[[NDArray], NDArray]) ->
     every = chosen(dataset["time"].values).sum() + inside.sum()
     return [
         f"{len(hours)} of {every} hours are left out, for the input does not hold all of {names} "
-        f"then: {_first(hours)}"
+        f"then: {first_of(hours)}"
         for names, hours in lost.items()
     ]
 
@@ -217,7 +217,7 @@ def missing_predictors(case: Case) -> list[str]:
         return []
     names = [case.channels[index] for index in np.flatnonzero(missing.any(axis=(0, 2, 3)))]
     return [
-        f"the input lacks {_first(names)} at {points.mean():.1%} of its points over {case.name}, "
+        f"the input lacks {first_of(names)} at {points.mean():.1%} of its points over {case.name}, "
         f"in {points.any(axis=(1, 2)).sum()} of {len(points)} hours: rain is missing around them"
     ]
 
@@ -284,11 +284,6 @@ def _whole_hours(dataset: xr.Dataset, config: DataConfig) -> xr.Dataset:
         if not whole[index]
     ]
     return dataset.isel(time=whole).assign_attrs({"left_out": left_out} if left_out else {})
-
-
-def _first(words: Sequence[str]) -> str:
-    more = len(words) - _NAMED
-    return ", ".join(words[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _check_spacing(grid: Grid, trained: Grid) -> None:

@@ -6,19 +6,16 @@ would learn that the extremes of an hour come from weak rain.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
+from jaxrain.pairs.choosing import Chosen, first_of
 from jaxrain.weather.rain_windows import judged_together, single_hours
 from jaxrain.weather.variables import cf_attributes
 
 ATTRIBUTE = "jaxrain_spread_sums"
-_NAMED = 4  # of many hours, in a line
-
-_Chosen = Callable[[NDArray], NDArray]
 
 
 def with_single_hours(
@@ -52,7 +49,7 @@ def with_single_hours(
     return [*(each for each in rest if each.data_vars), rain]
 
 
-def hours_spread(dataset: xr.Dataset, chosen: _Chosen) -> list[str]:
+def hours_spread(dataset: xr.Dataset, chosen: Chosen) -> list[str]:
     """Says which hours' rain is a mean over several, a line for each number of them.
 
     Args:
@@ -63,13 +60,12 @@ def hours_spread(dataset: xr.Dataset, chosen: _Chosen) -> list[str]:
     return [
         f"the coarse rain of {len(hours)} of {every} hours is a mean over {length} hours "
         "(--spread-sums): extremes of single hours will be too weak, light rain too frequent: "
-        f"{', '.join(hours[:_NAMED])}"
-        + (f" and {len(hours) - _NAMED} more" if len(hours) > _NAMED else "")
+        f"{first_of(hours)}"
         for length, hours in _spread(dataset, chosen).items()
     ]
 
 
-def spread_attribute(dataset: xr.Dataset, chosen: _Chosen) -> dict[str, str]:
+def spread_attribute(dataset: xr.Dataset, chosen: Chosen) -> dict[str, str]:
     """The global attribute that says the same of a file of rain; none where no hour is a mean."""
     told = [
         f"{length} hours: {' '.join(hours)}" for length, hours in _spread(dataset, chosen).items()
@@ -77,7 +73,7 @@ def spread_attribute(dataset: xr.Dataset, chosen: _Chosen) -> dict[str, str]:
     return {ATTRIBUTE: "; ".join(told)} if told else {}
 
 
-def _spread(dataset: xr.Dataset, chosen: _Chosen) -> dict[int, list[str]]:
+def _spread(dataset: xr.Dataset, chosen: Chosen) -> dict[int, list[str]]:
     """From lengths above 1 to the hours whose rain is a mean over so many, UTC."""
     if "window_hours" not in dataset.coords:
         return {}
