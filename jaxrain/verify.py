@@ -3,6 +3,8 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
 
 from jaxrain.command import run_command
 from jaxrain.errors import InputError
@@ -54,9 +56,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         nargs="+",
         action="extend",
         default=[],
-        metavar="NAME=FILE.nc",
-        help="further forecasts of the same hours and points, with or without members, scored as "
-        "baselines",
+        metavar="NAME=PATH",
+        help="further forecasts of the same hours and points, scored as baselines: files, with or "
+        "without members, or runs, as of a regression, which are drawn first (DIR/NAME.nc)",
     )
     parser.add_argument(
         "--report",
@@ -69,8 +71,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _verify(arguments: argparse.Namespace) -> None:
     from jaxrain.config import values_of_text
+    from jaxrain.pairs.sources import is_npy
     from jaxrain.verification.baselines import baselines, left_out, spread_sums, without_regression
-    from jaxrain.verification.beside import forecasts_beside
+    from jaxrain.verification.beside import forecasts_beside, is_run, parse_beside
     from jaxrain.verification.conservation import coarse_rain
     from jaxrain.verification.fine_reading import offset_told, reading_asked, reading_of_run
     from jaxrain.verification.forecast import open_forecast
@@ -91,12 +94,16 @@ def _verify(arguments: argparse.Namespace) -> None:
         if getattr(arguments, option) is not None and not arguments.truth:
             name = option.replace("_", "-")
             raise InputError(f"--{name} tells of files of truth: give --truth FILE ... too")
+    if arguments.truth_variable is not None and all(is_npy(Path(path)) for path in arguments.truth):
+        raise InputError(
+            f"--truth-variable {arguments.truth_variable}: .npy hours hold no variables; the run's "
+            "data.npy.fine.channels says which channel is rain: leave it out"
+        )
     folder = report_folder(arguments.report)
     reports = read_stations(arguments.stations, arguments.station_zone)
-    with (
-        open_forecast(arguments.ensemble) as forecast,
-        forecasts_beside(forecast, arguments.beside) as beside,
-    ):
+    with ExitStack() as stack:
+        forecast = stack.enter_context(open_forecast(arguments.ensemble))
+        named = parse_beside(forecast, arguments.beside)
         notes = []
         if arguments.truth:
             store, why = store_at_hand(forecast)
@@ -111,6 +118,11 @@ def _verify(arguments: argparse.Namespace) -> None:
         else:
             store, why = store_of(forecast), ""
             truth = truth_from_store(forecast, store)
+        if any(is_run(path) for path in named.values()):
+            from jaxrain.runs_beside import draw_runs  # knows networks, and starts slowly
+
+            named = draw_runs(forecast, named, folder)
+        beside = stack.enter_context(forecasts_beside(forecast, named))
         against = baselines(forecast, store) | beside
         more = left_out(against, why) + without_regression(forecast, against)
         more += spread_sums(forecast)

@@ -113,3 +113,5 @@ def test_how_truth_is_read_is_told_of_files_alone(tmp_path, capsys):
     for option in (["--truth-utc-offset", "0"], ["--truth-variable", "rain"]):
         assert verify.main([*words, *option]) == 2
         assert f"{option[0]} tells of files of truth: give --truth" in capsys.readouterr().err
+    assert verify.main([*words, "--truth", "a.npy", "b.npy", "--truth-variable", "rain"]) == 2
+    assert "--truth-variable rain: .npy hours hold no variables" in capsys.readouterr().err

@@ -130,7 +130,8 @@ def without_regression(forecast: Forecast, found: dict[str, Baseline]) -> list[s
         return []
     return [
         "the baseline regression is left out: the ensemble's run has none inside (it is trained "
-        "first with data.target=regression), and no --beside NAME=FILE.nc was given"
+        "first with data.target=regression), and none was given by --beside regression=RUN (a run "
+        "of diffusion.objective=regression)"
     ]
 
 

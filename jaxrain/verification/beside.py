@@ -1,8 +1,9 @@
-"""A further forecast of the same hours, from another file, as one more baseline."""
+"""Further forecasts of the same hours, from other files, as further baselines."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -25,37 +26,55 @@ class _Place(NamedTuple):
     columns: np.ndarray
 
 
+def parse_beside(forecast: Forecast, words: Sequence[str]) -> dict[str, Path]:
+    """The paths of what is to stand beside a forecast, by name.
+
+    Args:
+      forecast: what is verified.
+      words: 'NAME=PATH' of each.
+
+    Raises:
+      InputError: no NAME=PATH, or a name that is taken.
+    """
+    found: dict[str, Path] = {}
+    taken = {*_TAKEN}
+    if any(case.has_regression for case in forecast.cases):
+        taken.add("regression")  # the run's own, of `jaxrain.verification.baselines`
+    for word in words:
+        name, equals, path = word.partition("=")
+        if not (equals and path and re.fullmatch(r"[A-Za-z][\w.+-]*", name)):
+            raise InputError(
+                f"--beside {word}: expected NAME=FILE.nc or NAME=RUN, as in unet=runs/unet"
+            )
+        if name in taken | found.keys():
+            raise InputError(f"--beside {word}: the name '{name}' is taken; choose another")
+        found[name] = Path(path)
+    return found
+
+
+def is_run(path: Path) -> bool:
+    """Whether training made the folder: its rain has to be drawn before it can be opened."""
+    return (path / "config.yaml").is_file()
+
+
 @contextmanager
-def forecasts_beside(forecast: Forecast, words: Sequence[str]) -> Iterator[dict[str, Baseline]]:
+def forecasts_beside(
+    forecast: Forecast, named: Mapping[str, Path]
+) -> Iterator[dict[str, Baseline]]:
     """Opens forecasts to stand beside the one that is verified.
 
     Args:
       forecast: what is verified; the others must hold all its hours, on grids that hold its points.
-      words: 'NAME=FILE.nc' of each; FILE is as `open_forecast` reads it, with or without members.
+      named: file of each by name, as `open_forecast` reads it, with or without members.
 
     Raises:
-      InputError: no NAME=FILE, a name that is taken, or a file that can't be read or lacks hours
-        or points.
+      InputError: a file that can't be read or lacks hours or points.
     """
-    found: dict[str, Baseline] = {}
-    taken = {*_TAKEN}
-    if any(case.has_regression for case in forecast.cases):
-        taken.add("regression")  # the run's own, of `jaxrain.verification.baselines`
     with ExitStack() as stack:
-        for word in words:
-            name, path = _parse(word, taken | found.keys())
-            other = stack.enter_context(open_forecast(path))
-            found[name] = _beside(forecast, other)
-        yield found
-
-
-def _parse(word: str, taken: set[str]) -> tuple[str, str]:
-    name, equals, path = word.partition("=")
-    if not (equals and path and re.fullmatch(r"[A-Za-z][\w.+-]*", name)):
-        raise InputError(f"--beside {word}: expected NAME=FILE.nc, as in unet=runs/unet/test.nc")
-    if name in taken:
-        raise InputError(f"--beside {word}: the name '{name}' is taken; choose another")
-    return name, path
+        yield {
+            name: _beside(forecast, stack.enter_context(open_forecast(path)))
+            for name, path in named.items()
+        }
 
 
 def _beside(forecast: Forecast, other: Forecast) -> Baseline:

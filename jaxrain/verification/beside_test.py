@@ -4,7 +4,7 @@ import xarray as xr
 
 from jaxrain.errors import InputError
 from jaxrain.verification.baselines import baselines, left_out
-from jaxrain.verification.beside import forecasts_beside
+from jaxrain.verification.beside import forecasts_beside, parse_beside
 from jaxrain.verification.forecast import open_forecast
 from jaxrain.verification.forecast_test import example
 from jaxrain.verification.scoring import MODEL, verify
@@ -30,7 +30,7 @@ def folder(tmp_path_factory):
 def test_a_forecast_on_a_larger_grid_is_cut_to_the_points(folder):
     with (
         open_forecast(folder / "windows" / "OUT.nc") as forecast,
-        forecasts_beside(forecast, [f"whole={folder / 'OUT.nc'}"]) as beside,
+        forecasts_beside(forecast, {"whole": folder / "OUT.nc"}) as beside,
     ):
         for case in forecast.cases:
             for hour in range(len(case.hours)):
@@ -43,7 +43,7 @@ def test_a_deterministic_forecast_is_scored_as_a_baseline(folder):
         dataset[["precipitation"]].mean("member").to_netcdf(path)
     with (
         open_forecast(folder / "OUT.nc") as forecast,
-        forecasts_beside(forecast, [f"mean={path}", f"twin={folder / 'OUT.nc'}"]) as beside,
+        forecasts_beside(forecast, {"mean": path, "twin": folder / "OUT.nc"}) as beside,
     ):
         store = store_of(forecast)
         against = baselines(forecast, store) | beside
@@ -64,14 +64,17 @@ def test_what_does_not_fit_is_one_line(folder):
         dataset.isel(time=slice(0, 2)).to_netcdf(early)
     with open_forecast(out) as forecast:
         for words, expected in (
-            ([str(out)], "expected NAME=FILE.nc"),
+            ([str(out)], "expected NAME=FILE.nc or NAME=RUN"),
             ([f"bilinear={out}"], "'bilinear' is taken"),
             ([f"a={out}", f"a={out}"], "'a' is taken"),
             ([f"a={windows}"], "no grid in it holds the points"),
             ([f"a={early}"], r"lacks 3 of the 5 hours of .*: 2022-06-01T03"),
             ([f"a={folder / 'gone.nc'}"], "no such file"),
         ):
-            with pytest.raises(InputError, match=expected), forecasts_beside(forecast, words):
+            with (
+                pytest.raises(InputError, match=expected),
+                forecasts_beside(forecast, parse_beside(forecast, words)),
+            ):
                 pass
 
 
@@ -81,14 +84,13 @@ def test_the_runs_own_regression_keeps_its_name(folder):
         expected = dataset["precipitation"].mean("member")
         dataset.assign(regression_precipitation=expected).to_netcdf(path)
     words = [f"regression={folder / 'OUT.nc'}"]
-    with open_forecast(folder / "OUT.nc") as plain, forecasts_beside(plain, words) as beside:
-        assert set(beside) == {"regression"}
+    with open_forecast(folder / "OUT.nc") as plain:
+        assert parse_beside(plain, words) == {"regression": folder / "OUT.nc"}
     with (
         open_forecast(path) as forecast,
         pytest.raises(InputError, match="'regression' is taken"),
-        forecasts_beside(forecast, words),
     ):
-        pass
+        parse_beside(forecast, words)
 
 
 def test_truth_from_files_keeps_the_stores_baselines_and_tells_what_it_lacks(folder):
