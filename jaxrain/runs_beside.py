@@ -1,11 +1,13 @@
 """Runs whose rain is to stand beside an ensemble that is verified: drawn where that one is."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from jaxrain.config import override
 from jaxrain.downscaler import load
 from jaxrain.ensemble_file import write_ensemble
+from jaxrain.ensembles.consistency import nothing_held
 from jaxrain.errors import InputError
 from jaxrain.pairs.cases import Case, piece
 from jaxrain.pairs.store import Store, open_store
@@ -23,7 +25,7 @@ def draw_runs(forecast: Forecast, named: Mapping[str, Path], folder: Path) -> di
     Args:
       forecast: what is verified, drawn from a store's hours.
       named: a file, which is passed on as it is, or a run's folder, by name.
-      folder: where the files are written, as NAME.nc; one that is there is replaced.
+      folder: where the files are written, as beside/NAME.nc; one that is there is replaced.
 
     Returns:
       The files by name.
@@ -33,7 +35,7 @@ def draw_runs(forecast: Forecast, named: Mapping[str, Path], folder: Path) -> di
         forecast's store is gone or it came from elsewhere.
     """
     return {
-        name: _draw(forecast, name, path, folder) if is_run(path) else path
+        name: _draw(forecast, name, path, folder / "beside") if is_run(path) else path
         for name, path in named.items()
     }
 
@@ -50,12 +52,22 @@ def _draw(forecast: Forecast, name: str, run: Path, folder: Path) -> Path:
         ) from None
     downscaler = load(run, [override("data.store", str(path))])
     store = open_store(path, downscaler.config.data)
+    cases = _cases(forecast, store)
     output = folder / f"{name}.nc"
+    if output.exists() and output.samefile(forecast.path):
+        raise InputError(
+            f"--beside {name}={run}: would be written over {forecast.path}, which is verified: "
+            "choose another name"
+        )
+    settings = downscaler.config.sample
+    said = [note for case in cases for note in nothing_held(case, settings.consistency)]
+    for line in filter(None, [downscaler.caveat(settings), *said]):
+        print(f"warning: {name}: {line}", file=sys.stderr)
     folder.mkdir(parents=True, exist_ok=True)
     print(f"{name}: drawn with {run} (step {downscaler.step})", flush=True)
     told = forecast.attributes.items()
     origin = {key: str(value) for key, value in told if key in _ORIGIN}
-    write_ensemble(downscaler, _cases(forecast, store), output, origin, overwrite=True)
+    write_ensemble(downscaler, cases, output, origin, overwrite=True)
     return output
 
 

@@ -18,19 +18,23 @@ def test_a_run_beside_is_drawn_where_the_ensemble_is(run, tmp_path):
     assert verify.main([str(output), "--report", str(report), "--beside", *beside]) == 0
     scores = json.loads((report / "scores.json").read_text())
     assert scores["baselines"]["twin"] == scores["model"] == scores["baselines"]["file"]
-    with xr.open_dataset(report / "twin.nc") as twin, xr.open_dataset(output) as drawn:
+    with xr.open_dataset(report / "beside" / "twin.nc") as twin, xr.open_dataset(output) as drawn:
         np.testing.assert_array_equal(twin["precipitation"], drawn["precipitation"])
         assert twin.attrs["origin"].tolist() == [10, 10]
         for name in ("jaxrain_box", "jaxrain_split", "jaxrain_store"):
             assert twin.attrs[name] == drawn.attrs[name]
 
 
-def test_a_run_beside_is_drawn_anew(run, whole, tmp_path):
-    (tmp_path / "twin.nc").write_text("of another ensemble")
+def test_a_run_beside_is_drawn_anew(run, whole, tmp_path, capsys):
+    (tmp_path / "beside").mkdir()
+    (tmp_path / "beside" / "twin.nc").write_text("of another ensemble")
     words = ["--report", str(tmp_path), "--beside", f"twin={run}"]
     assert verify.main([str(whole), *words]) == 0
     scores = json.loads((tmp_path / "scores.json").read_text())
     assert scores["baselines"]["twin"] == scores["model"]
+    drawn = str(tmp_path / "beside" / "twin.nc")
+    assert verify.main([drawn, *words]) == 2
+    assert f"would be written over {drawn}" in capsys.readouterr().err
 
 
 def test_runs_that_cannot_be_drawn_are_one_line(run, whole, tmp_path, capsys):
@@ -55,4 +59,4 @@ def test_runs_that_cannot_be_drawn_are_one_line(run, whole, tmp_path, capsys):
         error = capsys.readouterr().err
         assert expected in error
         assert error.count("\n") == 1
-    assert not (tmp_path / "report" / "twin.nc").exists()
+    assert not (tmp_path / "report").exists()

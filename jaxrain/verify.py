@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         default=[],
         metavar="NAME=PATH",
         help="further forecasts of the same hours and points, scored as baselines: files, with or "
-        "without members, or runs, as of a regression, which are drawn first (DIR/NAME.nc)",
+        "without members, or runs, as of a regression, which are drawn first (DIR/beside/NAME.nc)",
     )
     parser.add_argument(
         "--report",
