@@ -11,6 +11,7 @@ VERBS = {
     "plan": "memory, time and size of a training, before it is begun",
     "train": "trains a run; resumes by itself",
     "sample": "whole-domain ensemble as CF-NetCDF",
+    "refine": "draws members anew inside small blocks: the second half of a cascade",
     "pool": "one ensemble of the members of several",
     "verify": "scores against baselines, as JSON and a page with pictures",
     "tune": "which sampler, in how many steps, is worth its time",
@@ -35,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"jaxrain: error: no verb '{words[0]}'; there are {', '.join(VERBS)}", file=sys.stderr
         )
         return 2
-    if argv is None and words[0] in ("train", "sample", "tune"):
+    if argv is None and words[0] in ("train", "sample", "refine", "tune"):
         keep_freed_memory()
     verb = importlib.import_module(f"jaxrain.{words[0]}")
     status: int = verb.main(words[1:])

@@ -1,17 +1,20 @@
 """The ensemble of a run as a file: drawn field by field as parts, then written as a whole."""
 
+import dataclasses
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import xarray as xr
 from numpy.typing import NDArray
 
 from jaxrain.command import check_output
-from jaxrain.downscaler import Downscaler
+from jaxrain.downscaler import Downscaler, Draw
 from jaxrain.ensembles.drawing import Item
 from jaxrain.ensembles.output import case_dataset
 from jaxrain.ensembles.parts import (
@@ -23,6 +26,7 @@ from jaxrain.ensembles.parts import (
     save_part,
 )
 from jaxrain.ensembles.products import parse_products, summarize
+from jaxrain.ensembles.settings import SampleConfig
 from jaxrain.fingerprint import fingerprint
 from jaxrain.pairs.cases import Case
 from jaxrain.weather.cf import write_netcdf
@@ -30,6 +34,23 @@ from jaxrain.weather.cf_zarr import check_replaceable, write_zarr
 
 _TELL_EVERY = 15.0  # seconds between lines where no terminal shows a bar
 _EXPECTED = "regression"  # of parts: what the run's regression expects of an hour
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Fields:
+    """What a file is to hold of one case.
+
+    Attributes:
+      case: where and when.
+      draw: from items to their rain.
+      expect: likewise to what the run's regression expects, as member 0; None where there is none.
+      beside: further variables of its dataset, by name.
+    """
+
+    case: Case
+    draw: Draw
+    expect: Draw | None = None
+    beside: Mapping[str, xr.DataArray] = dataclasses.field(default_factory=dict)
 
 
 def write_ensemble(
@@ -40,7 +61,7 @@ def write_ensemble(
     *,
     overwrite: bool = False,
 ) -> None:
-    """Draws what is not drawn yet, sums it up, assembles the file and removes the parts.
+    """Draws the ensemble of a run into a file, as `write_fields` says.
 
     Args:
       downscaler: the run, with the settings of the ensemble in `config.sample`.
@@ -50,15 +71,49 @@ def write_ensemble(
       overwrite: whether `output`, or parts of an ensemble with other settings, may be replaced.
 
     Raises:
+      InputError: as `write_fields`; or the run can't draw the cases.
+    """
+    config = downscaler.config.sample
+    fields = [
+        Fields(
+            case,
+            downscaler.prepare(case, config),
+            downscaler.prepare_regression(case, config),
+        )
+        for case in cases
+    ]
+    made_by = fingerprint(downscaler, cases, config)
+    attributes = downscaler.attributes(config) | origin
+    write_fields(fields, config, made_by, attributes, output, overwrite=overwrite)
+
+
+def write_fields(
+    fields: Sequence[Fields],
+    config: SampleConfig,
+    made_by: dict[str, str],
+    attributes: dict[str, Any],
+    output: Path,
+    *,
+    overwrite: bool = False,
+) -> None:
+    """Draws what is not drawn yet, sums it up, assembles the file and removes the parts.
+
+    Args:
+      fields: one makes a flat file, several a file with a group each.
+      config: says which members and products.
+      made_by: all that defines the fields, by name; only parts of the same are gone on with.
+      attributes: global ones.
+      output: the NetCDF file, or a Zarr store where it is called `.zarr`.
+      overwrite: whether `output`, or parts of an ensemble with other settings, may be replaced.
+
+    Raises:
       InputError: the file exists, another process makes it, or parts of another setting lie beside
         it.
     """
     zarr = output.suffix == ".zarr"
     if zarr:
         check_replaceable(output)
-    config = downscaler.config.sample
-    programs = [downscaler.prepare(case, config) for case in cases]  # refuses before it writes
-    made_by = fingerprint(downscaler, cases, config)
+    cases = [each.case for each in fields]
     with open_parts(output, made_by, discard=overwrite) as folder:
         check_output(output, overwrite=overwrite)  # another process may have made it since
         parts = [
@@ -69,30 +124,28 @@ def write_ensemble(
         ]
         missing = missing_parts(folder, parts)
         with _progress(len(parts), len(parts) - len(missing)) as advance:
-            for number, draw in enumerate(programs):
+            for number, each in enumerate(fields):
                 items = [
                     Item(part.hour, int(part.member)) for part in missing if part.case == number
                 ]
-                for item, rain in draw(items):
+                for item, rain in each.draw(items):
                     save_part(folder, Part(number, *item), rain)
                     advance()
 
-        def of_hours(name: str) -> list[Part]:
-            named = [
-                [Part(n, hour, name) for hour in range(len(c.hours))] for n, c in enumerate(cases)
-            ]
+        def of_hours(name: str, numbers: Iterable[int]) -> list[Part]:
+            named = [[Part(n, hour, name) for hour in range(len(cases[n].hours))] for n in numbers]
             return missing_parts(folder, [part for of_case in named for part in of_case])
 
-        expects = [downscaler.prepare_regression(case, config) for case in cases]
-        missing = of_hours(_EXPECTED) if downscaler.beside.regression else []
-        for number, expect in enumerate(expects):
+        expects = {number: each.expect for number, each in enumerate(fields) if each.expect}
+        missing = of_hours(_EXPECTED, expects)
+        for number, expect in expects.items():
             items = [Item(part.hour, 0) for part in missing if part.case == number]
-            for item, rain in expect(items) if expect else ():
+            for item, rain in expect(items):
                 save_part(folder, Part(number, item.hour, _EXPECTED), rain)
 
         products = parse_products(config.products, config.thresholds_mm)
         told = products.part_name(config.numbers)
-        for part in of_hours(told) if products.layers else []:
+        for part in of_hours(told, range(len(cases))) if products.layers else []:
             members = [part._replace(member=member) for member in config.numbers]
             save_part(
                 folder, part, summarize(products, [partial(load_part, folder, m) for m in members])
@@ -108,22 +161,22 @@ def write_ensemble(
             return load_part(folder, Part(number, hour, _EXPECTED))
 
         contents = {
-            case.name: case_dataset(
-                case,
+            each.case.name: case_dataset(
+                each.case,
                 config.numbers,
                 partial(read, number),
                 products,
                 partial(read_product, number),
-                partial(read_expected, number) if downscaler.beside.regression else None,
-            )
-            for number, case in enumerate(cases)
+                partial(read_expected, number) if each.expect else None,
+            ).assign(each.beside)
+            for number, each in enumerate(fields)
         }
         write = write_zarr if zarr else write_netcdf
         write(
             contents if len(contents) > 1 else contents[cases[0].name],
             output,
             overwrite=overwrite,
-            attributes=downscaler.attributes(config) | origin,
+            attributes=attributes,
         )
         remove_parts(folder)
 

@@ -6,7 +6,6 @@ drawn on machines that know nothing of each other.
 """
 
 import argparse
-import hashlib
 import itertools
 import re
 import sys
@@ -35,7 +34,7 @@ _ANY = f"0 to {2**31 - 1}"  # of a file that does not say, or not so
 _TOLD = (
     *("run", "checkpoint_step", "objective", "sampler", "steps"),
     *("contrast", "epsilon_scale", "spread_sums"),  # none stands for 1
-    "most_mm",
+    *("most_mm", "refined_by"),
 )
 
 
@@ -369,14 +368,10 @@ def _attributes(forecasts: "Sequence[Forecast]") -> dict[str, Any]:
 
 
 def _fingerprint(forecasts: "Sequence[Forecast]") -> dict[str, str]:
-    """What the products of a pool are made from; files by name, size and time of last change."""
-    found = {}
-    for number, forecast in enumerate(forecasts):
-        path = forecast.path
-        files = sorted(path.rglob("*")) if path.is_dir() else [path]
-        told = [(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files if f.is_file()]
-        found[f"ensemble {number}"] = hashlib.sha256(repr(told).encode()).hexdigest()
-    return found
+    """What the products of a pool are made from."""
+    from jaxrain.ensembles.parts import file_state
+
+    return {f"ensemble {number}": file_state(each.path) for number, each in enumerate(forecasts)}
 
 
 if __name__ == "__main__":

@@ -19,8 +19,6 @@ SETTINGS = (
     *("calibrate", "contrast", "consistency", "turn", "first_guess", "sigma_max"),
     *("epsilon_scale", "noise_correlation", "noise_hours", "spread_sums_hours"),
 )
-# Settings that members of one step lack.
-OF_A_CHAIN = ("sampler", "steps", "eta", "sigma_max", "epsilon_scale")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -173,6 +171,8 @@ def _sample(arguments: argparse.Namespace) -> None:
 
 def _check_heeded(arguments: argparse.Namespace, downscaler: "Downscaler") -> None:
     """Refuses what was asked for and would change nothing."""
+    from jaxrain.heeded import check_heeded
+
     if downscaler.deterministic and arguments.members not in (None, "1"):
         raise InputError(
             f"--members {arguments.members}: {arguments.run} is a regression, which gives one "
@@ -193,17 +193,7 @@ def _check_heeded(arguments: argparse.Namespace, downscaler: "Downscaler") -> No
             f"--contrast {arguments.contrast}: {arguments.run} is a regression, which has no "
             "members that could differ; leave it out"
         )
-    if downscaler.config.diffusion.objective != "denoising":
-        for name in OF_A_CHAIN:
-            if (value := getattr(arguments, name)) is not None:
-                raise InputError(
-                    f"--{name.replace('_', '-')} {value}: {arguments.run} draws in one step; leave "
-                    "it out"
-                )
-        return
-    downscaler.config.sample.check_heeded(
-        sigma_max=arguments.sigma_max is not None, eta=arguments.eta is not None
-    )
+    check_heeded(downscaler, {name: getattr(arguments, name) for name in SETTINGS})
 
 
 def _check(arguments: argparse.Namespace, output: Path) -> None:

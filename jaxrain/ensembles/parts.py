@@ -5,6 +5,7 @@ taken up by the same command, and never by one with other settings. They lie bes
 `OUT.nc.parts/`, until the output is whole.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -38,6 +39,14 @@ class Part(NamedTuple):
 def parts_folder(output: Path) -> Path:
     """Where the parts of an output file lie."""
     return output.with_name(f"{output.name}.parts")
+
+
+def file_state(path: Path) -> str:
+    """What tells a fingerprint that a large file, or a Zarr store, is the same as before: sha256 of
+    its names, sizes and times of last change."""
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    told = [(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files if f.is_file()]
+    return hashlib.sha256(repr(told).encode()).hexdigest()
 
 
 @contextmanager

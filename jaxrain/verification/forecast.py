@@ -39,6 +39,10 @@ class Case:
         """Rain of all members in one hour [mm], shape [M, H, W]."""
         return self._read("precipitation", hour)
 
+    def member(self, hour: int, place: int) -> np.ndarray:
+        """Rain of the member at that place among them, in one hour [mm], shape [H, W]."""
+        return self.dataset["precipitation"].isel(time=hour, member=place).values
+
     @property
     def numbers(self) -> list[int]:
         """Of the members, [M]: as the file has them, or else from 0."""

@@ -1,0 +1,109 @@
+"""`python -m jaxrain.refine OUT.nc RUN --output FINER.nc`: rain drawn anew inside small blocks."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from jaxrain.allocator import keep_freed_memory
+from jaxrain.command import check_output, run_command
+from jaxrain.errors import InputError
+
+SETTINGS = (
+    *("sampler", "steps", "seed", "eta", "batch", "tile", "overlap", "contrast"),
+    *("consistency", "sigma_max", "epsilon_scale", "calibrate"),
+)
+# What is not given is the run's own, but for what refining is about.
+_UNLESS_GIVEN = {"contrast": "1", "consistency": "hard"}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="jaxrain refine",
+        description="Draws the rain of each member anew inside blocks of a few points, whose means "
+        "are kept, with a run that was trained on such blocks (data.coarsen=5): the second half of "
+        "a cascade. Interrupted and started again, it goes on where it was. Settings not given are "
+        "RUN's.",
+    )
+    parser.add_argument("ensemble", metavar="OUT.nc", help="what `jaxrain sample` wrote")
+    parser.add_argument("run", metavar="RUN", help="folder that training made")
+    parser.add_argument(
+        "--output", required=True, metavar="FINER.nc", help="NetCDF file or .zarr store to write"
+    )
+    parser.add_argument("--sampler", metavar="NAME", help="ddpm, ddim, dpmpp_2m, heun")
+    parser.add_argument("--steps", metavar="N", help="denoising steps of every member")
+    parser.add_argument("--seed", metavar="K", help="of the noise, beside the seed of OUT.nc")
+    parser.add_argument(
+        "--eta", metavar="E", help="share of fresh noise in a step of ddim or heun, 0 to 1"
+    )
+    parser.add_argument("--batch", metavar="B", help="tiles that the network sees at once")
+    parser.add_argument("--tile", metavar="PIXELS", help="edge of a tile")
+    parser.add_argument("--overlap", metavar="PIXELS", help="overlap of neighbouring tiles")
+    parser.add_argument(
+        "--calibrate",
+        choices=("true", "false"),
+        help="whether members are calibrated, where `tune --calibrate` was run for RUN (true)",
+    )
+    parser.add_argument(
+        "--contrast",
+        metavar="C",
+        help="for about a day a power of its own, between 1/C and C, gathers each member's rain "
+        "inside blocks or scatters it (1: none)",
+    )
+    parser.add_argument(
+        "--consistency",
+        metavar="NAME",
+        help="how far the mean of each block is held: off, soft or hard (hard)",
+    )
+    parser.add_argument(
+        "--sigma-max",
+        metavar="S",
+        help="most noise over signal, where the chain begins, in units of the scaled target",
+    )
+    parser.add_argument(
+        "--epsilon-scale",
+        metavar="L",
+        help="divides the noise that the network finds at each step of a chain (1)",
+    )
+    parser.add_argument(
+        "--products",
+        metavar="NAME,...",
+        help="beside the members: mean, maximum, exceedance, quantiles as q90; none for none "
+        "(RUN's)",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace FINER.nc if it exists")
+    return run_command(_refine, parser, argv)
+
+
+def _refine(arguments: argparse.Namespace) -> None:
+    output = Path(arguments.output)
+    check_output(output, overwrite=arguments.overwrite)
+    if output.resolve() == Path(arguments.ensemble).resolve():
+        raise InputError(f"--output {output} is the ensemble itself: choose another name")
+    from jaxrain.config import override
+    from jaxrain.downscaler import load
+    from jaxrain.heeded import check_heeded
+    from jaxrain.refinement import write_refined
+    from jaxrain.training.mesh import keep_compiled_programs
+    from jaxrain.verification.forecast import open_forecast
+
+    with open_forecast(arguments.ensemble) as forecast:
+        keep_compiled_programs()
+        asked = {name: getattr(arguments, name) for name in SETTINGS}
+        given = _UNLESS_GIVEN | {k: v for k, v in asked.items() if v is not None}
+        words = [override(f"sample.{name}", value) for name, value in given.items()]
+        if arguments.products is not None:
+            names = "" if arguments.products == "none" else arguments.products
+            words.append(f"sample.products=[{names}]")
+        downscaler = load(arguments.run, words)
+        check_heeded(downscaler, asked)
+        if caveat := downscaler.caveat(downscaler.config.sample):
+            print(f"warning: {caveat}", file=sys.stderr)
+        write_refined(downscaler, forecast, output, overwrite=arguments.overwrite)
+    print(f"wrote {output}")
+
+
+if __name__ == "__main__":
+    keep_freed_memory()
+    sys.exit(main())
