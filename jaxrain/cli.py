@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"jaxrain: error: no verb '{words[0]}'; there are {', '.join(VERBS)}", file=sys.stderr
         )
         return 2
-    if argv is None and words[0] in ("train", "sample", "refine", "tune"):
+    if argv is None and words[0] in ("train", "sample", "refine", "verify", "tune"):
         keep_freed_memory()
     verb = importlib.import_module(f"jaxrain.{words[0]}")
     status: int = verb.main(words[1:])

@@ -106,6 +106,29 @@ def run(tmp_path_factory, untrained):
 
 
 @pytest.fixture(scope="session")
+def small(run, tmp_path_factory, untrained):
+    """A run over blocks of 4 x 4 points of the rain that `run` makes of cells of 8 x 8."""
+    import jax
+
+    from jaxrain.config import load_config
+    from jaxrain.sample_test import CONFIG as SAMPLED
+
+    folder = tmp_path_factory.mktemp("small")
+    text = SAMPLED.format(root=run.parent).replace("*.nc", "rain.nc")
+    text = text.replace("coarsen: 8", "coarsen: 4").replace("sampler: ddpm", "sampler: dpmpp_2m")
+    text = text.replace(f"store: {run.parent}/store", f"store: {folder}/store")
+    (folder / "config.yaml").write_text(text)
+    rng = np.random.default_rng(2)
+
+    def weights(init):
+        return jax.tree.map(
+            lambda leaf: rng.normal(0, 0.1, leaf.shape).astype(np.float32), jax.eval_shape(init, 0)
+        )
+
+    return untrained(load_config(folder / "config.yaml"), folder / "run", weights)
+
+
+@pytest.fixture(scope="session")
 def whole(run):
     """The ensemble of the test split, drawn without an interruption."""
     from jaxrain import sample

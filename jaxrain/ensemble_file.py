@@ -3,7 +3,7 @@
 import dataclasses
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -25,15 +25,14 @@ from jaxrain.ensembles.parts import (
     remove_parts,
     save_part,
 )
-from jaxrain.ensembles.products import parse_products, summarize
-from jaxrain.ensembles.settings import SampleConfig
+from jaxrain.ensembles.products import Products, parse_products, summarize
 from jaxrain.fingerprint import fingerprint
 from jaxrain.pairs.cases import Case
 from jaxrain.weather.cf import write_netcdf
 from jaxrain.weather.cf_zarr import check_replaceable, write_zarr
 
 _TELL_EVERY = 15.0  # seconds between lines where no terminal shows a bar
-_EXPECTED = "regression"  # of parts: what the run's regression expects of an hour
+_EXPECTED = "regression"  # of parts: what a regression expects of an hour
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -43,14 +42,14 @@ class Fields:
     Attributes:
       case: where and when.
       draw: from items to their rain.
-      expect: likewise to what the run's regression expects, as member 0; None where there is none.
-      beside: further variables of its dataset, by name.
+      expect: likewise to what a regression expects, as member 0; None where there is none.
+      dress: what becomes of its dataset before it is written; None for nothing.
     """
 
     case: Case
     draw: Draw
     expect: Draw | None = None
-    beside: Mapping[str, xr.DataArray] = dataclasses.field(default_factory=dict)
+    dress: Callable[[xr.Dataset], xr.Dataset] | None = None
 
 
 def write_ensemble(
@@ -82,14 +81,21 @@ def write_ensemble(
         )
         for case in cases
     ]
-    made_by = fingerprint(downscaler, cases, config)
-    attributes = downscaler.attributes(config) | origin
-    write_fields(fields, config, made_by, attributes, output, overwrite=overwrite)
+    write_fields(
+        fields,
+        config.numbers,
+        parse_products(config.products, config.thresholds_mm),
+        fingerprint(downscaler, cases, config),
+        downscaler.attributes(config) | origin,
+        output,
+        overwrite=overwrite,
+    )
 
 
 def write_fields(
     fields: Sequence[Fields],
-    config: SampleConfig,
+    members: range,
+    products: Products,
     made_by: dict[str, str],
     attributes: dict[str, Any],
     output: Path,
@@ -100,7 +106,8 @@ def write_fields(
 
     Args:
       fields: one makes a flat file, several a file with a group each.
-      config: says which members and products.
+      members: their numbers, the same in all.
+      products: that stand beside them.
       made_by: all that defines the fields, by name; only parts of the same are gone on with.
       attributes: global ones.
       output: the NetCDF file, or a Zarr store where it is called `.zarr`.
@@ -120,7 +127,7 @@ def write_fields(
             Part(number, hour, member)
             for number, case in enumerate(cases)
             for hour in range(len(case.hours))
-            for member in config.numbers
+            for member in members
         ]
         missing = missing_parts(folder, parts)
         with _progress(len(parts), len(parts) - len(missing)) as advance:
@@ -143,12 +150,11 @@ def write_fields(
             for item, rain in expect(items):
                 save_part(folder, Part(number, item.hour, _EXPECTED), rain)
 
-        products = parse_products(config.products, config.thresholds_mm)
-        told = products.part_name(config.numbers)
+        told = products.part_name(members)
         for part in of_hours(told, range(len(cases))) if products.layers else []:
-            members = [part._replace(member=member) for member in config.numbers]
+            drawn = [part._replace(member=member) for member in members]
             save_part(
-                folder, part, summarize(products, [partial(load_part, folder, m) for m in members])
+                folder, part, summarize(products, [partial(load_part, folder, m) for m in drawn])
             )
 
         def read(number: int, hour: int, member: int) -> NDArray[np.float32]:
@@ -163,14 +169,17 @@ def write_fields(
         contents = {
             each.case.name: case_dataset(
                 each.case,
-                config.numbers,
+                members,
                 partial(read, number),
                 products,
                 partial(read_product, number),
                 partial(read_expected, number) if each.expect else None,
-            ).assign(each.beside)
+            )
             for number, each in enumerate(fields)
         }
+        for each in fields:
+            if each.dress is not None:
+                contents[each.case.name] = each.dress(contents[each.case.name])
         write = write_zarr if zarr else write_netcdf
         write(
             contents if len(contents) > 1 else contents[cases[0].name],
@@ -188,7 +197,7 @@ def _progress(total: int, done: int) -> Iterator[Callable[[], None]]:
         from rich.progress import Progress
 
         with Progress() as progress:
-            task = progress.add_task("sample", total=total, completed=done)
+            task = progress.add_task("fields", total=total, completed=done)
             yield lambda: progress.advance(task)
         return
     if done:

@@ -34,7 +34,8 @@ _ANY = f"0 to {2**31 - 1}"  # of a file that does not say, or not so
 _TOLD = (
     *("run", "checkpoint_step", "objective", "sampler", "steps"),
     *("contrast", "epsilon_scale", "spread_sums"),  # none stands for 1
-    *("most_mm", "refined_by"),
+    "most_mm",
+    *("refined_by", "refined_checkpoint", "refined_seed"),
 )
 
 
@@ -135,7 +136,7 @@ def write_pooled(
         remove_parts,
         save_part,
     )
-    from jaxrain.ensembles.products import summarize
+    from jaxrain.ensembles.products import products_of, summarize
     from jaxrain.weather.cf import write_netcdf
     from jaxrain.weather.cf_zarr import check_replaceable, write_zarr
 
@@ -151,7 +152,7 @@ def write_pooled(
         contents = {}
         for number, case in enumerate(forecasts[0].cases):
             cases = [forecast.cases[number] for forecast in forecasts]
-            products = _products(case.dataset)
+            products = products_of(case.dataset)
             hours = [Part(number, hour, "products") for hour in range(len(case.hours))]
             for part in missing_parts(folder, hours) if products.layers else []:
                 # Products ask for a field band by band, and a file gives it whole.
@@ -184,10 +185,8 @@ def _pooled(
 ) -> "xr.Dataset":
     """The dataset of one case, its fields read only when they are asked for."""
     import numpy as np
-    import xarray as xr
 
-    from jaxrain.ensembles.output import by_field, product_variables
-    from jaxrain.weather.projections import with_mapping
+    from jaxrain.ensembles.output import FIELDS_BESIDE, by_field, dressed_as, product_variables
 
     first, shape, hours = cases[0].dataset, cases[0].grid.shape, len(cases[0].hours)
     y, x = map(str, first["precipitation"].dims[-2:])
@@ -203,16 +202,8 @@ def _pooled(
         told, named = product_variables(products, layers, (y, x))
         variables |= told
         coordinates |= named
-    for name in ("coarse_precipitation", "regression_precipitation"):
-        if _agree(cases, name):
-            field = by_field((hours, *shape), partial(_hour, first, name))
-            variables[name] = (("time", y, x), field, first[name].attrs)
-    axes = {name: axis for name, axis in first.coords.items() if {*axis.dims} <= {"time", y, x}}
-    # Of a file without groups the other attributes are of the whole file.
-    where = {name: first.attrs[name] for name in ("area", "origin") if name in first.attrs}
-    mapping = first.variables.get(first["precipitation"].attrs.get("grid_mapping"))
-    dataset = xr.Dataset(variables, coordinates | axes, where)
-    return with_mapping(dataset, None if mapping is None else mapping.attrs)
+    agreed = [name for name in FIELDS_BESIDE if _agree(cases, name)]
+    return dressed_as(first, variables, coordinates, agreed)
 
 
 def _agree(cases: "Sequence[Case]", name: str) -> bool:
@@ -233,23 +224,7 @@ def _hour(dataset: "xr.Dataset", name: str, hour: int) -> "NDArray[np.float32]":
 
 
 def _rain(cases: "Sequence[Case]", source: Source, hour: int) -> "NDArray[np.float32]":
-    rain = cases[source.file].dataset["precipitation"]
-    return rain.isel(time=hour, member=source.member).values
-
-
-def _products(dataset: "xr.Dataset") -> "Products":
-    """Which products stand beside the members of a file."""
-    from jaxrain.ensembles.products import Products
-
-    def along(variable: str, name: str) -> tuple[float, ...]:
-        return tuple(map(float, dataset[name].values)) if variable in dataset else ()
-
-    return Products(
-        "precipitation_mean" in dataset,
-        "precipitation_maximum" in dataset,
-        along("precipitation_quantile", "quantile"),
-        along("exceedance_probability", "threshold"),
-    )
+    return cases[source.file].member(hour, source.member)
 
 
 def _members(forecast: "Forecast") -> int:

@@ -14,7 +14,7 @@ SETTINGS = (
     *("consistency", "sigma_max", "epsilon_scale", "calibrate"),
 )
 # What is not given is the run's own, but for what refining is about.
-_UNLESS_GIVEN = {"contrast": "1", "consistency": "hard"}
+_UNLESS_GIVEN = {"contrast": "1", "consistency": "hard", "seed": "0"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,8 +23,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="jaxrain refine",
         description="Draws the rain of each member anew inside blocks of a few points, whose means "
         "are kept, with a run that was trained on such blocks (data.coarsen=5): the second half of "
-        "a cascade. Interrupted and started again, it goes on where it was. Settings not given are "
-        "RUN's.",
+        "a cascade. Blocks that an edge cuts, or with missing points, keep theirs about. "
+        "Interrupted and started again, it goes on where it was. Settings not given are RUN's, but "
+        "for contrast, consistency, seed and products.",
     )
     parser.add_argument("ensemble", metavar="OUT.nc", help="what `jaxrain sample` wrote")
     parser.add_argument("run", metavar="RUN", help="folder that training made")
@@ -33,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--sampler", metavar="NAME", help="ddpm, ddim, dpmpp_2m, heun")
     parser.add_argument("--steps", metavar="N", help="denoising steps of every member")
-    parser.add_argument("--seed", metavar="K", help="of the noise, beside the seed of OUT.nc")
+    parser.add_argument("--seed", metavar="K", help="of the noise, beside the seed of OUT.nc (0)")
     parser.add_argument(
         "--eta", metavar="E", help="share of fresh noise in a step of ddim or heun, 0 to 1"
     )
@@ -70,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--products",
         metavar="NAME,...",
         help="beside the members: mean, maximum, exceedance, quantiles as q90; none for none "
-        "(RUN's)",
+        "(those of OUT.nc)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace FINER.nc if it exists")
     return run_command(_refine, parser, argv)
@@ -79,10 +80,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _refine(arguments: argparse.Namespace) -> None:
     output = Path(arguments.output)
     check_output(output, overwrite=arguments.overwrite)
-    if output.resolve() == Path(arguments.ensemble).resolve():
-        raise InputError(f"--output {output} is the ensemble itself: choose another name")
+    ensemble = Path(arguments.ensemble).resolve()
+    if ensemble in (output.resolve(), *output.resolve().parents):
+        raise InputError(f"--output {output} is the ensemble itself, or in it: choose another")
     from jaxrain.config import override
     from jaxrain.downscaler import load
+    from jaxrain.ensembles.products import parse_products
     from jaxrain.heeded import check_heeded
     from jaxrain.refinement import write_refined
     from jaxrain.training.mesh import keep_compiled_programs
@@ -100,7 +103,13 @@ def _refine(arguments: argparse.Namespace) -> None:
         check_heeded(downscaler, asked)
         if caveat := downscaler.caveat(downscaler.config.sample):
             print(f"warning: {caveat}", file=sys.stderr)
-        write_refined(downscaler, forecast, output, overwrite=arguments.overwrite)
+        settings = downscaler.config.sample
+        products = (
+            None
+            if arguments.products is None
+            else parse_products(settings.products, settings.thresholds_mm)
+        )
+        write_refined(downscaler, forecast, output, products, overwrite=arguments.overwrite)
     print(f"wrote {output}")
 
 

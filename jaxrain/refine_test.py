@@ -4,38 +4,17 @@ import signal
 import subprocess
 import sys
 
-import jax
 import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
 
 from jaxrain import ensemble_file, refine, sample, verify
-from jaxrain.config import load_config
+from jaxrain.config import load_config, values_of_text
 from jaxrain.ensembles import parts
-from jaxrain.refinement import Blocks
-from jaxrain.sample_test import CONFIG, same
-
-
-@pytest.fixture(scope="module")
-def small(run, tmp_path_factory, untrained):
-    """A run over blocks of 4 x 4 points of the rain that `run` makes of cells of 8 x 8."""
-    folder = tmp_path_factory.mktemp("small")
-    text = (
-        CONFIG.format(root=run.parent)
-        .replace("coarsen: 8", "coarsen: 4")
-        .replace("*.nc", "rain.nc")
-    )
-    text = text.replace(f"store: {run.parent}/store", f"store: {folder}/store")
-    (folder / "config.yaml").write_text(text.replace("sampler: ddpm", "sampler: dpmpp_2m"))
-    rng = np.random.default_rng(2)
-
-    def weights(init):
-        return jax.tree.map(
-            lambda leaf: rng.normal(0, 0.1, leaf.shape).astype(np.float32), jax.eval_shape(init, 0)
-        )
-
-    return untrained(load_config(folder / "config.yaml"), folder / "run", weights)
+from jaxrain.refinement import _seed
+from jaxrain.sample_test import same
+from jaxrain.verification.forecast import open_forecast
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +134,153 @@ def test_what_is_missing_stays_missing(whole, small, tmp_path):
         np.testing.assert_array_equal(np.isnan(rain), holes["precipitation"].isnull())
 
 
-def test_mistakes_are_one_line(run, whole, small, tmp_path, capsys):
+def pieces(whole, folder, count):
+    """A window of one tile, from point (9, 10) of the area on, its members repeated; its path."""
+    with xr.open_dataset(whole) as dataset:
+        window = {"latitude": slice(9, 25), "longitude": slice(10, 26)}
+        members = dataset.isel(member=np.arange(count) % 3, **window).load()
+    numbers = np.arange(count, dtype=np.int32)
+    members = members.assign_coords(member=numbers).drop_vars("exceedance_probability")
+    path = folder / "pieces.nc"
+    members.assign_attrs(origin=np.asarray((9, 10), np.int32)).to_netcdf(path)
+    return members, path
+
+
+def test_a_piece_has_blocks_and_noise_of_its_area(whole, small, finer, tmp_path):
+    members, path = pieces(whole, tmp_path, 10)
+    output = tmp_path / "finer.nc"
+    assert refine.main([str(path), str(small), "--output", str(output)]) == 0
+    with xr.open_dataset(output) as made, xr.open_dataset(finer) as area:
+        rain = made["precipitation"].values
+        # Rows 9 to 24 and columns 10 to 25: whole blocks from 12 on.
+        inner = rain[..., 3:15, 2:14]
+        kept = members["precipitation"].values[..., 3:15, 2:14]
+        np.testing.assert_allclose(blocks_of(inner, 4), blocks_of(kept, 4), rtol=1e-4, atol=1e-4)
+        there = area["precipitation"].values[..., 12:24, 12:24]
+        for hour in range(2):
+            for member in range(3):
+                twin, other = there[member, hour], inner[member + 3, hour]
+                assert np.corrcoef(inner[member, hour].ravel(), twin.ravel())[0, 1] > 0.9
+                # The same rain in another member, whose noise is another.
+                assert np.abs(inner[member, hour] - other).max() > 0.01
+        assert "exceedance_probability" not in made
+        assert made.attrs["origin"].tolist() == [9, 10]
+
+
+def test_many_fields_at_once_are_those_alone_and_go_on_to_the_bit(
+    whole, small, tmp_path, monkeypatch
+):
+    members, path = pieces(whole, tmp_path, 10)
+    straight, output = tmp_path / "straight.nc", tmp_path / "finer.nc"
+    words = [str(path), str(small), "--batch", "8", "--output"]
+    assert refine.main([*words, str(straight)]) == 0
+    save, left = parts.save_part, [17]
+
+    def stop(*arguments):
+        if not left[0]:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        save(*arguments)
+
+    monkeypatch.setattr(ensemble_file, "save_part", stop)
+    assert refine.main([*words, str(output)]) == 130
+    monkeypatch.undo()
+    assert refine.main([*words, str(output)]) == 0
+    same(straight, output)
+    one, alone = tmp_path / "one.nc", tmp_path / "alone.nc"
+    members.isel(member=[8], time=[1]).to_netcdf(one)
+    assert refine.main([str(one), str(small), "--batch", "1", "--output", str(alone)]) == 0
+    with xr.open_dataset(alone) as made, xr.open_dataset(straight) as among:
+        expected = among["precipitation"].isel(member=[8], time=[1])
+        # `one` has lost its origin, and so lies elsewhere: other blocks, other noise.
+        assert np.abs(made["precipitation"].values - expected.values).max() > 0.01
+    members.isel(member=[8], time=[1]).assign_attrs(origin=[9, 10]).to_netcdf(one)
+    again = ["--batch", "1", "--overwrite", "--output", str(alone)]
+    assert refine.main([str(one), str(small), *again]) == 0
+    with xr.open_dataset(alone) as made:
+        np.testing.assert_allclose(made["precipitation"], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_an_ensemble_that_changed_is_not_gone_on_with(whole, small, tmp_path, monkeypatch, capsys):
+    _, path = pieces(whole, tmp_path, 3)
+    words = [str(path), str(small), "--output", str(tmp_path / "finer.nc")]
+    save, left = parts.save_part, [2]
+
+    def stop(*arguments):
+        if not left[0]:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        save(*arguments)
+
+    monkeypatch.setattr(ensemble_file, "save_part", stop)
+    assert refine.main(words) == 130
+    monkeypatch.undo()
+    with netCDF4.Dataset(path, "a") as file:
+        file["precipitation"][0] = 1.0
+    assert refine.main(words) == 2
+    assert "ensemble was" in capsys.readouterr().err
+
+
+def test_metres_mappings_and_what_a_regression_expects_stay(whole, small, tmp_path):
+    """Two groups on a projection, axes in metres."""
+    rng = np.random.default_rng(3)
+    groups = {}
+    for name, rows in (("a", 16), ("b", 20)):
+        dims = ("time", "member", "y", "x")
+        rain = rng.gamma(0.3, 3.0, (1, 2, rows, 16)).astype(np.float32)
+        metres = {"units": "m"}
+        groups[name] = xr.Dataset(
+            {
+                "precipitation": (dims, rain, {"units": "mm", "grid_mapping": "lambert"}),
+                "coarse_precipitation": (("time", "y", "x"), rain.mean(1)),
+                "regression_precipitation": (("time", "y", "x"), rain.max(1)),
+                "lambert": ((), 0, {"grid_mapping_name": "lambert_conformal_conic"}),
+            },
+            {
+                "time": np.array(["2020-07-01T06"], "datetime64[ns]"),
+                "y": ("y", 1000.0 * np.arange(rows), metres),
+                "x": ("x", 1000.0 * np.arange(16), metres),
+            },
+        )
+        groups[name].to_netcdf(tmp_path / "in.nc", mode="a", group=name)
+    output = tmp_path / "finer.nc"
+    words = [str(tmp_path / "in.nc"), str(small), "--products", "mean", "--output", str(output)]
+    assert refine.main(words) == 0
+    for name, before in groups.items():
+        with xr.open_dataset(output, group=name) as after:
+            for axis in "yx":
+                np.testing.assert_array_equal(after[axis], before[axis])
+                assert after[axis].attrs["units"] == "m"
+            for field in ("coarse_precipitation", "regression_precipitation"):
+                np.testing.assert_array_equal(after[field], before[field])
+            assert after["crs"].attrs["grid_mapping_name"] == "lambert_conformal_conic"
+            assert {each.attrs["grid_mapping"] for each in after.values() if each.ndim > 1} == {
+                "crs"
+            }
+            assert "area" not in after.attrs
+            kept, drawn = (
+                blocks_of(each["precipitation"].transpose("time", "member", "y", "x").values, 4)
+                for each in (before, after)
+            )
+            np.testing.assert_allclose(drawn, kept, rtol=1e-4, atol=1e-4)
+
+
+def test_what_is_refined_twice_has_other_noise_and_says_both(small, finer, tmp_path):
+    again = tmp_path / "again.nc"
+    words = ["--seed", "3", "--consistency", "soft", "--output", str(again)]
+    assert refine.main([str(finer), str(small), *words]) == 0
+    with open_forecast(finer) as once, open_forecast(again) as twice:
+        assert twice.attributes["jaxrain_refined_seed"] == "0, 3"
+        assert twice.attributes["title"].endswith("4 x 4 points, then blocks of 4 x 4 points")
+        assert twice.attributes["source"] == once.attributes["source"]
+        assert len({_seed(each, 0) for each in (once, twice)}) == 2
+        parts = twice.attributes["jaxrain_refined_config"].split("---\n")
+        consistencies = [values_of_text(each)["sample"]["consistency"] for each in parts]
+        assert consistencies == ["hard", "soft"]
+        assert [values_of_text(each)["sample"]["contrast"] for each in parts] == [1, 1]
+
+
+def test_mistakes_are_one_line(run, whole, small, untrained, tmp_path, capsys):
     narrow = tmp_path / "narrow.nc"
     box = ["--box", "29.961", "110.1", "29.929", "110.3", "--members", "1"]
     assert sample.main([str(run), "--output", str(narrow), *box]) == 0
@@ -163,6 +288,16 @@ def test_mistakes_are_one_line(run, whole, small, tmp_path, capsys):
     with xr.open_dataset(whole) as dataset:
         moved = {name: 2 * dataset[name].values for name in ("latitude", "longitude")}
         dataset.assign_coords(moved).to_netcdf(wide)
+    named, negative, metres = (tmp_path / f"{name}.nc" for name in ("named", "negative", "metres"))
+    with xr.open_dataset(whole) as dataset:
+        dataset.assign_coords(member=["a", "b", "c"]).to_netcdf(named)
+        dataset.assign_coords(member=np.arange(-1, 2)).to_netcdf(negative)
+        rain = dataset["precipitation"]
+        dataset.assign(precipitation=rain.assign_attrs(units="m")).to_netcdf(metres)
+    place = tmp_path / "place"
+    place.mkdir()
+    words = ["data.encodings=[latitude]", f"data.store={place}/store"]
+    untrained(load_config(small / "config.yaml", words), place)
     output = ["--output", str(tmp_path / "out.nc")]
     for words, expected in (
         ([str(whole), str(small), "--output", str(whole), "--overwrite"], "is the ensemble itself"),
@@ -171,6 +306,11 @@ def test_mistakes_are_one_line(run, whole, small, tmp_path, capsys):
         ([str(whole), str(tmp_path), *output], "is no run"),
         ([str(run.parent / "rain.nc"), str(small), *output], "no variable 'precipitation'"),
         ([str(whole), str(small), *output, "--contrast", "100"], "contrast"),
+        ([str(named), str(small), *output], "numbered by"),
+        ([str(metres), str(small), *output], "precipitation is in m, not in mm"),
+        ([str(negative), str(small), *output], "numbered from -1 to 1"),
+        ([str(whole), str(small), *output, "--eta", "0.5"], "eta"),
+        ([str(whole), str(place), *output], "was trained with latitude too"),
     ):
         capsys.readouterr()
         assert refine.main(words) == 2
@@ -178,28 +318,3 @@ def test_mistakes_are_one_line(run, whole, small, tmp_path, capsys):
         assert expected in error
         assert error.count("\n") == 1
     assert not (tmp_path / "out.nc").exists()
-
-
-def test_blocks_lie_along_the_lines_of_the_area():
-    rng = np.random.default_rng(0)
-    area = rng.gamma(0.3, 3.0, (24, 30)).astype(np.float32)
-    whole = Blocks.touched((0, 0), area.shape, 5).means(area)
-    piece = Blocks.touched((7, 11), (13, 16), 5)
-    assert (piece.before, piece.counts) == ((2, 1), (3, 4))
-    found = piece.means(area[7:20, 11:27])
-    np.testing.assert_allclose(found[1:3, 1:3], whole[2:4, 3:5], rtol=1e-6)
-    # Of a block that the edge cuts, what is inside.
-    np.testing.assert_allclose(found[0, 0], area[7:10, 11:15].mean(), rtol=1e-6)
-    np.testing.assert_allclose(found[2, 3], area[15:20, 25:27].mean(), rtol=1e-6)
-
-
-def test_blocks_of_which_nothing_is_known_have_the_nearest_ones_mean():
-    rain = np.ones((10, 15), np.float32)
-    rain[:, 5:10] = 3
-    rain[1:5, 3:5] = np.nan
-    rain[5:, :5] = np.nan
-    found = Blocks.touched((0, 0), rain.shape, 5).means(rain)
-    np.testing.assert_array_equal(found[0], [1, 3, 1])
-    assert found[1, 0] in (1, 3)
-    nothing = np.full((10, 10), np.nan, np.float32)
-    np.testing.assert_array_equal(Blocks.touched((0, 0), (10, 10), 5).means(nothing), 0)

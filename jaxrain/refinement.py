@@ -2,83 +2,47 @@
 
 The first network, over the whole step from coarse to fine, says how much rain falls in each block
 of, say, 5 x 5 points; the second, trained on such blocks alone (`data.coarsen`), where there is far
-more to learn from, draws what they hold (Ho et al. 2022, arXiv:2106.15282, of images).
+more to learn from, draws what they hold (Ho et al. 2022, arXiv:2106.15282, of images). Means of
+blocks are kept as `consistency: hard` keeps coarse cells; blocks that the edge of a field cuts, or
+of which points are missing, keep theirs about.
 """
 
 import dataclasses
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt
 
 from jaxrain import __version__
 from jaxrain.config import config_text
 from jaxrain.downscaler import Downscaler
 from jaxrain.ensemble_file import Fields, write_fields
 from jaxrain.ensembles.drawing import Item
+from jaxrain.ensembles.output import dressed_as
 from jaxrain.ensembles.parts import file_state
+from jaxrain.ensembles.products import Products, products_of
+from jaxrain.ensembles.settings import SampleConfig
 from jaxrain.errors import InputError
 from jaxrain.fingerprint import fingerprint
-from jaxrain.grids.grid import Grid
-from jaxrain.grids.regrid import block_mean
+from jaxrain.grids.blocks import Blocks
 from jaxrain.pairs.bending import RAIN_CHANNEL
 from jaxrain.pairs.cases import Case
 from jaxrain.verification.forecast import Case as Members
 from jaxrain.verification.forecast import Forecast
 
-# Points of latitude and longitude are as much nearer in the north of an area than in its south.
+# Relative: points of one spacing in degrees are so much nearer in the north than in the south.
 _SAME_SPACING = 0.2
 
 _FORM = 1  # of how members are refined; fields of another are not of one ensemble with these
 
-_AT_ONCE = 16  # fields whose blocks are in memory; part of no value
+# Attributes by which members are told from others: what went into their noise.
+_DRAWN_BY = ("jaxrain_seed", "jaxrain_refined_seed", "jaxrain_refined_checkpoint")
 
-
-@dataclasses.dataclass(frozen=True)
-class Blocks:
-    """Squares of points that a piece of an area's grid touches, laid from the area's first point.
-
-    Attributes:
-      side: of one [points].
-      before: rows and columns that the first of them reach beyond the piece.
-      counts: of blocks, rows and columns.
-    """
-
-    side: int
-    before: tuple[int, int]
-    counts: tuple[int, int]
-
-    @classmethod
-    def touched(cls, origin: tuple[int, int], shape: tuple[int, int], side: int) -> "Blocks":
-        """Those of a piece of H x W points at `origin` in its area's grid."""
-        before = tuple(first % side for first in origin)
-        counts = tuple(-(-(b + n) // side) for b, n in zip(before, shape, strict=True))
-        return cls(side, (before[0], before[1]), (counts[0], counts[1]))
-
-    def grid(self, fine: Grid) -> Grid:
-        """Their centres, of a piece's own grid."""
-        rows, columns = (count * self.side for count in self.counts)
-        whole = fine.padded(self.before, (rows, columns))
-        y, x = (axis.reshape(-1, self.side).mean(1) for axis in (whole.y, whole.x))
-        return Grid(y, x, fine.projected)
-
-    def means(self, rain_mm: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Of a piece's rain [H, W], NaN where missing: over what is known of each block, and of a
-        block of which nothing is, that of the nearest other; shape [k, l]."""
-        pads = [
-            (before, count * self.side - before - points)
-            for before, count, points in zip(self.before, self.counts, rain_mm.shape, strict=True)
-        ]
-        means = block_mean(np.pad(rain_mm, pads, constant_values=np.nan), self.side, min_valid=0)
-        missing = np.isnan(means)
-        if missing.all():
-            return np.zeros_like(means)
-        nearest = distance_transform_edt(missing, return_distances=False, return_indices=True)
-        return means[tuple(nearest)]
+_AT_ONCE = 16  # fields whose blocks are in memory, or the batch; part of no value beyond rounding
 
 
 class Refinement:
@@ -105,12 +69,10 @@ class Refinement:
                 f"block of {side} x {side}"
             )
         _check_spacing(downscaler, members)
-        mapping = members.dataset["precipitation"].attrs.get("grid_mapping")
-        known = None if mapping is None else dict(members.dataset[mapping].attrs)
         self.case = Case(
             name=members.name,
             area=members.area or members.name,
-            fine_grid=dataclasses.replace(members.grid, mapping=known),
+            fine_grid=members.grid,
             origin=members.origin,
             hours=members.hours,
             coarse_grid=self.blocks.grid(members.grid),
@@ -118,21 +80,28 @@ class Refinement:
             coarse=np.empty((len(members.hours), 0, *self.blocks.counts), np.float32),
         )
 
-    def kept(self) -> dict[str, xr.DataArray]:
-        """What stands beside the members and is not made of them."""
-        names = ("coarse_precipitation", "regression_precipitation")
-        return {name: self.members.dataset[name] for name in names if name in self.members.dataset}
+    def dress(self, dataset: xr.Dataset) -> xr.Dataset:
+        """The refined members with all that stood beside the others."""
+        own = {"time", *self.members.grid_dimensions}
+        return dressed_as(
+            self.members.dataset,
+            {str(name): each.variable for name, each in dataset.items()},
+            {str(name): each for name, each in dataset.coords.items() if not own & {*each.dims}},
+        )
 
     def draw(self, items: Sequence[Item]) -> Iterator[tuple[Item, NDArray[np.float32]]]:
         """Draws fields: each with its rain, mm [H, W], NaN where the ensemble's is."""
-        size = min(len(items), _AT_ONCE)
         settings = dataclasses.replace(self.downscaler.config.sample, members=1, first_member=0)
-        for start in range(0, len(items), size or 1):
+        # As many for what is left of an interrupted command as for the whole: the same program.
+        every = len(self.case.hours) * len(self.members.numbers)
+        size = min(every, max(_AT_ONCE, settings.batch))
+        for start in range(0, len(items), size):
             chunk = list(items[start : start + size])
-            # Filled up, so that nothing is compiled anew for the last.
-            full = chunk + chunk[-1:] * (size - len(chunk))
-            own = [self._own(item) for item in full]
-            case = self._case(full, [self.blocks.means(rain) for rain in own])
+            more = size - len(chunk)
+            own = [self._own(item) for item in chunk]
+            means = [self.blocks.means(rain) for rain in own]
+            full = chunk + chunk[-1:] * more
+            case = self._case(full, means + means[-1:] * more)
             numbered = [Item(number, item.member) for number, item in enumerate(full)]
             drawn = self.downscaler.prepare(case, settings)(numbered)
             for item, rain, (_, field) in zip(chunk, own, drawn, strict=False):
@@ -152,59 +121,100 @@ class Refinement:
 
 
 def write_refined(
-    downscaler: Downscaler, forecast: Forecast, output: Path, *, overwrite: bool = False
+    downscaler: Downscaler,
+    forecast: Forecast,
+    output: Path,
+    products: Products | None = None,
+    *,
+    overwrite: bool = False,
 ) -> None:
     """Refines all members of an ensemble into a file, as `write_fields` says.
 
     Args:
       downscaler: the run, trained on means over blocks, with its settings in `config.sample`.
       forecast: the ensemble. What stands beside its members, coarse rain and what a regression
-        expects, is kept; products are made anew.
+        expects, is kept.
       output: the NetCDF file, or a Zarr store where it is called `.zarr`.
+      products: made of the refined members; None makes those that the ensemble has.
       overwrite: whether `output`, or parts of an ensemble with other settings, may be replaced.
 
     Raises:
       InputError: as `write_fields`; or the run does not fit the ensemble.
     """
     numbers = forecast.cases[0].numbers
-    first, count = numbers[0], len(numbers)
-    if any(case.numbers != list(range(first, first + count)) for case in forecast.cases):
+    written = range(numbers[0], numbers[0] + len(numbers))
+    if any(case.numbers != list(written) for case in forecast.cases):
         raise InputError(
             f"{forecast.path}: its cases hold other members, or they are not numbered one after "
             "the other: refine the ensembles that it was made from"
         )
-    settings = downscaler.config.sample
-    written = dataclasses.replace(settings, members=count, first_member=first)
-    # Noise of its own: that of the members went into the blocks' means.
-    told = f"{forecast.attributes.get('jaxrain_seed', '')} refined {settings.seed}"
-    seed = int.from_bytes(hashlib.sha256(told.encode()).digest()[:4])
-    config = dataclasses.replace(downscaler.config, sample=dataclasses.replace(settings, seed=seed))
+    if not 0 <= written.start < written.stop <= 2**31:
+        raise InputError(
+            f"{forecast.path}: its members are numbered from {written.start} to "
+            f"{written.stop - 1}, expected 0 to {2**31 - 1}: number them anew"
+        )
+    asked = downscaler.config.sample
+    drawing = dataclasses.replace(asked, seed=_seed(forecast, asked.seed))
+    config = dataclasses.replace(downscaler.config, sample=drawing)
     downscaler = dataclasses.replace(downscaler, config=config)
     refinements = [Refinement(downscaler, case) for case in forecast.cases]
     side = block_side(downscaler)
     print(
-        f"{forecast.path}: {count} members of {sum(len(case.hours) for case in forecast.cases)} "
-        f"hours, drawn anew inside blocks of {side} x {side} points by {downscaler.run} (step "
-        f"{downscaler.step})",
+        f"{forecast.path}: {len(written)} members of "
+        f"{sum(len(case.hours) for case in forecast.cases)} hours, drawn anew inside blocks of "
+        f"{side} x {side} points by {downscaler.run} (step {downscaler.step})",
         flush=True,
     )
-    fields = [Fields(each.case, each.draw, beside=each.kept()) for each in refinements]
-    made_by = fingerprint(downscaler, [], config.sample) | {
-        "ensemble": file_state(forecast.path),
-        "form of refinement": str(_FORM),
-    }
-    attributes = forecast.attributes | {
-        "title": f"{forecast.attributes.get('title', 'ensemble of hourly precipitation')}, drawn "
-        f"anew inside blocks of {side} x {side} points",
-        "source": f"jaxrain {__version__}",
-        "jaxrain_refined_by": str(downscaler.run),
-        "jaxrain_refined_checkpoint": downscaler.checkpoint,
-        "jaxrain_refined_seed": str(settings.seed),
-        "jaxrain_refined_config": config_text(
-            dataclasses.replace(downscaler.config, sample=settings)
+    made_by = fingerprint(downscaler, [each.case for each in refinements], drawing)
+    made_by |= {"ensemble": file_state(forecast.path), "form of refinement": str(_FORM)}
+    write_fields(
+        [Fields(each.case, each.draw, dress=each.dress) for each in refinements],
+        written,
+        products or products_of(forecast.cases[0].dataset),
+        made_by,
+        _attributes(forecast, downscaler, asked),
+        output,
+        overwrite=overwrite,
+    )
+
+
+def _seed(forecast: Forecast, seed: int) -> int:
+    """Of noise that is neither the members' own, which went into the means of blocks, nor that of
+    members of other seeds or files."""
+    told = [str(forecast.attributes.get(name, "")) for name in _DRAWN_BY]
+    if not told[0]:
+        told.append(forecast.path.name)
+    text = " ".join([*told, "refined", str(seed)])
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4])
+
+
+def _attributes(forecast: Forecast, downscaler: Downscaler, asked: SampleConfig) -> dict[str, Any]:
+    """The ensemble's, and what refined it; of one that was refined before, after what did."""
+    before = dict(forecast.attributes)
+    if asked.consistency != "hard":  # which the members may have been held by
+        for name in ("jaxrain_consistency", "jaxrain_most_mm"):
+            before.pop(name, None)
+    side = block_side(downscaler)
+    inside = f"blocks of {side} x {side} points"
+    title = str(before.get("title", "ensemble of hourly precipitation"))
+    joined = {
+        "source": (f"jaxrain {__version__}", "; "),
+        "jaxrain_refined_by": (str(downscaler.run), ", "),
+        "jaxrain_refined_checkpoint": (downscaler.checkpoint, ", "),
+        "jaxrain_refined_seed": (str(asked.seed), ", "),
+        "jaxrain_refined_config": (
+            config_text(dataclasses.replace(downscaler.config, sample=asked)),
+            "---\n",
         ),
     }
-    write_fields(fields, written, made_by, attributes, output, overwrite=overwrite)
+    told = {"title": f"{title}, drawn anew inside {inside}"}
+    if "drawn anew inside" in title:
+        told = {"title": f"{title}, then {inside}"}
+    for name, (text, between) in joined.items():
+        earlier = str(before.get(name, ""))
+        same = name == "source" and earlier.endswith(text)
+        told[name] = earlier if same else between.join(filter(None, [earlier, text]))
+    return before | told
 
 
 def block_side(downscaler: Downscaler) -> int:

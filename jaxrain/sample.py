@@ -136,6 +136,7 @@ def _sample(arguments: argparse.Namespace) -> None:
     from jaxrain.config import override
     from jaxrain.downscaler import load
     from jaxrain.ensemble_file import write_ensemble
+    from jaxrain.heeded import check_heeded
     from jaxrain.training.mesh import keep_compiled_programs
 
     keep_compiled_programs()
@@ -147,7 +148,7 @@ def _sample(arguments: argparse.Namespace) -> None:
     if arguments.store:
         words.append(override("data.store", arguments.store))
     downscaler = load(arguments.run, words)
-    _check_heeded(arguments, downscaler)
+    check_heeded(downscaler, {name: getattr(arguments, name) for name in SETTINGS})
     cases, origin = _cases(arguments, downscaler)
     config = downscaler.config.sample
     if caveat := downscaler.caveat(config):
@@ -167,33 +168,6 @@ def _sample(arguments: argparse.Namespace) -> None:
     )
     write_ensemble(downscaler, cases, output, origin, overwrite=arguments.overwrite)
     print(f"wrote {output}")
-
-
-def _check_heeded(arguments: argparse.Namespace, downscaler: "Downscaler") -> None:
-    """Refuses what was asked for and would change nothing."""
-    from jaxrain.heeded import check_heeded
-
-    if downscaler.deterministic and arguments.members not in (None, "1"):
-        raise InputError(
-            f"--members {arguments.members}: {arguments.run} is a regression, which gives one "
-            "field an hour; leave --members out"
-        )
-    if downscaler.deterministic and arguments.first_member not in (None, "0"):
-        raise InputError(
-            f"--first-member {arguments.first_member}: {arguments.run} is a regression, whose one "
-            "field an hour is number 0; leave it out"
-        )
-    if downscaler.deterministic and arguments.noise_correlation:
-        raise InputError(
-            f"--noise-correlation {arguments.noise_correlation}: {arguments.run} is a regression, "
-            "which draws no noise; leave it out"
-        )
-    if downscaler.deterministic and arguments.contrast and float(arguments.contrast) != 1:
-        raise InputError(
-            f"--contrast {arguments.contrast}: {arguments.run} is a regression, which has no "
-            "members that could differ; leave it out"
-        )
-    check_heeded(downscaler, {name: getattr(arguments, name) for name in SETTINGS})
 
 
 def _check(arguments: argparse.Namespace, output: Path) -> None:

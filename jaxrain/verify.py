@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from jaxrain.allocator import keep_freed_memory
 from jaxrain.command import run_command
 from jaxrain.errors import InputError
 
@@ -118,11 +119,15 @@ def _verify(arguments: argparse.Namespace) -> None:
         else:
             store, why = store_of(forecast), ""
             truth = truth_from_store(forecast, store)
-        if any(is_run(path) for path in named.values()):
-            from jaxrain.runs_beside import draw_runs  # knows networks, and starts slowly
+        files = {name: path for name, path in named.items() if not is_run(path)}
+        beside = stack.enter_context(forecasts_beside(forecast, files))
+        if len(files) < len(named):
+            from jaxrain.runs_beside import runs_beside  # knows networks, and starts slowly
 
-            named = draw_runs(forecast, named, folder)
-        beside = stack.enter_context(forecasts_beside(forecast, named))
+            runs = runs_beside(forecast, named, folder)
+            drawn = {run.name: run.draw() for run in runs}
+            beside |= stack.enter_context(forecasts_beside(forecast, drawn))
+            beside = {name: beside[name] for name in named}
         against = baselines(forecast, store) | beside
         more = left_out(against, why) + without_regression(forecast, against)
         more += spread_sums(forecast)
@@ -149,4 +154,5 @@ def _progress(done: int, of: int) -> None:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     sys.exit(main())

@@ -1,6 +1,7 @@
 """Ensembles as xarray Datasets that say what made them; `weather.cf` adds what CF asks for."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import dask.array as da
@@ -14,6 +15,9 @@ from jaxrain.pairs.bending import RAIN_CHANNEL
 from jaxrain.pairs.cases import Case
 from jaxrain.weather.projections import with_mapping
 from jaxrain.weather.variables import cf_attributes
+
+FIELDS_BESIDE = ("coarse_precipitation", "regression_precipitation")
+"""Beside the members of an ensemble, and not made of them: (time, y, x)."""
 
 
 def case_dataset(
@@ -65,6 +69,44 @@ def case_dataset(
         coordinates |= named
     attributes = {"area": case.area, "origin": np.asarray(case.origin, np.int32)}
     return with_mapping(xr.Dataset(variables, coordinates, attributes), grid.mapping)
+
+
+def dressed_as(
+    source: xr.Dataset,
+    variables: Mapping[str, Any],
+    coordinates: Mapping[str, Any],
+    names: Sequence[str] = FIELDS_BESIDE,
+) -> xr.Dataset:
+    """New members as those of another ensemble of the same hours and points stand in its file.
+
+    Args:
+      source: the other ensemble.
+      variables: the members and products of theirs, by name.
+      coordinates: of members and products.
+      names: of fields (time, y, x) beside its members, which do not hang on them.
+
+    Returns:
+      A Dataset on the source's own axes, with its area and origin, its grid mapping, and those of
+      the fields that it has, lazy.
+    """
+    y, x = map(str, source["precipitation"].dims[-2:])
+    kept = {}
+    for name in names:
+        if name in source:
+            field = source[name].transpose("time", y, x)
+            lazy = by_field(field.shape, partial(_hour, field))
+            attributes = {k: v for k, v in field.attrs.items() if k != "grid_mapping"}
+            kept[name] = (("time", y, x), lazy, attributes)
+    axes = {name: axis for name, axis in source.coords.items() if {*axis.dims} <= {"time", y, x}}
+    # Of a file without groups the other attributes are of the whole file.
+    where = {name: source.attrs[name] for name in ("area", "origin") if name in source.attrs}
+    mapping = source.variables.get(source["precipitation"].attrs.get("grid_mapping"))
+    dataset = xr.Dataset({**variables, **kept}, {**coordinates, **axes}, where)
+    return with_mapping(dataset, None if mapping is None else mapping.attrs)
+
+
+def _hour(field: xr.DataArray, hour: int) -> NDArray[np.float32]:
+    return field.isel(time=hour).values
 
 
 def product_variables(

@@ -43,9 +43,9 @@ def parts_folder(output: Path) -> Path:
 
 def file_state(path: Path) -> str:
     """What tells a fingerprint that a large file, or a Zarr store, is the same as before: sha256 of
-    its names, sizes and times of last change."""
-    files = sorted(path.rglob("*")) if path.is_dir() else [path]
-    told = [(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files if f.is_file()]
+    names inside it, sizes and times of last change."""
+    files = [f for f in (sorted(path.rglob("*")) if path.is_dir() else [path]) if f.is_file()]
+    told = [(str(f.relative_to(path)), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
     return hashlib.sha256(repr(told).encode()).hexdigest()
 
 

@@ -14,6 +14,8 @@ from jaxrain.errors import InputError
 from jaxrain.grids.grid import Grid
 from jaxrain.weather.cf_zarr import is_zarr
 
+_MM = ("mm", "mm h-1", "mm/h", "kg m-2", "kg/m2", "kg m**-2")  # of an hour's sum, all one number
+
 
 @dataclass(frozen=True, eq=False)
 class Case:
@@ -47,8 +49,20 @@ class Case:
     def numbers(self) -> list[int]:
         """Of the members, [M]: as the file has them, or else from 0."""
         member = self.dataset["precipitation"].coords.get("member")
-        count = self.dataset.sizes["member"]
-        return list(range(count)) if member is None else [int(number) for number in member]
+        if member is None:
+            return list(range(self.dataset.sizes["member"]))
+        if member.dtype.kind not in "iu":
+            raise InputError(
+                f"{self.name}: its members are numbered by {member.dtype}, expected integers: "
+                "number them anew, or leave the coordinate out"
+            )
+        return [int(number) for number in member]
+
+    @property
+    def grid_dimensions(self) -> tuple[str, str]:
+        """Names of the grid's dimensions, y and x or latitude and longitude."""
+        y, x = self.dataset["precipitation"].dims[-2:]
+        return str(y), str(x)
 
     @property
     def has_coarse(self) -> bool:
@@ -152,6 +166,8 @@ def _open_case(path: Path, dataset: xr.Dataset, group: str | None) -> Case:
     if "member" not in dataset["precipitation"].dims:
         dataset["precipitation"] = dataset["precipitation"].expand_dims("member")
     rain = dataset["precipitation"]
+    if (units := rain.attrs.get("units", "mm")) not in _MM:
+        raise _not_ours(path, f"precipitation is in {units}, not in mm")
     y, x = ("y", "x") if "y" in rain.dims else ("latitude", "longitude")
     if set(rain.dims) != {"time", "member", y, x}:
         raise _not_ours(path, f"precipitation has dimensions {', '.join(map(str, rain.dims))}")
