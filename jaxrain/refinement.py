@@ -182,9 +182,8 @@ def _seed(forecast: Forecast, seed: int) -> int:
     """Of noise that is neither the members' own, which went into the means of blocks, nor that of
     members of other seeds or files."""
     told = [str(forecast.attributes.get(name, "")) for name in _DRAWN_BY]
-    if not told[0]:
-        told.append(forecast.path.name)
-    text = " ".join([*told, "refined", str(seed)])
+    told[0] = told[0] or forecast.path.name
+    text = " ".join([*filter(None, told), "refined", str(seed)])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4])
 
 
