@@ -127,6 +127,7 @@ def write_pooled(
     Raises:
       InputError: another process writes it, or parts of other ensembles lie beside it.
     """
+    from jaxrain.ensembles.output import products_of
     from jaxrain.ensembles.parts import (
         Part,
         load_part,
@@ -136,7 +137,7 @@ def write_pooled(
         remove_parts,
         save_part,
     )
-    from jaxrain.ensembles.products import products_of, summarize
+    from jaxrain.ensembles.products import summarize
     from jaxrain.weather.cf import write_netcdf
     from jaxrain.weather.cf_zarr import check_replaceable, write_zarr
 

@@ -22,9 +22,9 @@ from jaxrain.config import config_text
 from jaxrain.downscaler import Downscaler
 from jaxrain.ensemble_file import Fields, write_fields
 from jaxrain.ensembles.drawing import Item
-from jaxrain.ensembles.output import dressed_as
+from jaxrain.ensembles.output import dressed_as, products_of
 from jaxrain.ensembles.parts import file_state
-from jaxrain.ensembles.products import Products, products_of
+from jaxrain.ensembles.products import Products
 from jaxrain.ensembles.settings import SampleConfig
 from jaxrain.errors import InputError
 from jaxrain.fingerprint import fingerprint

@@ -109,6 +109,20 @@ def _hour(field: xr.DataArray, hour: int) -> NDArray[np.float32]:
     return field.isel(time=hour).values
 
 
+def products_of(dataset: xr.Dataset) -> Products:
+    """Which products stand beside the members of an ensemble."""
+
+    def along(variable: str, name: str) -> tuple[float, ...]:
+        return tuple(map(float, dataset[name].values)) if variable in dataset else ()
+
+    return Products(
+        "precipitation_mean" in dataset,
+        "precipitation_maximum" in dataset,
+        along("precipitation_quantile", "quantile"),
+        along("exceedance_probability", "threshold"),
+    )
+
+
 def product_variables(
     products: Products, layers: da.Array, dims: tuple[str, str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 # Of the values [members x rows x columns] that a band holds: 32 MiB in float32.
@@ -72,20 +71,6 @@ def parse_products(names: Sequence[str], thresholds_mm: Sequence[float]) -> Prod
     if any(b <= a for a, b in zip((0.0, *thresholds), thresholds, strict=False)):
         raise ValueError(f"thresholds {list(thresholds)} mm: expected positive, increasing numbers")
     return Products("mean" in names, "maximum" in names, tuple(sorted(levels)), thresholds)
-
-
-def products_of(dataset: xr.Dataset) -> Products:
-    """Which products stand beside the members of an ensemble."""
-
-    def along(variable: str, name: str) -> tuple[float, ...]:
-        return tuple(map(float, dataset[name].values)) if variable in dataset else ()
-
-    return Products(
-        "precipitation_mean" in dataset,
-        "precipitation_maximum" in dataset,
-        along("precipitation_quantile", "quantile"),
-        along("exceedance_probability", "threshold"),
-    )
 
 
 def summarize(products: Products, members: Sequence[Load]) -> NDArray[np.float32]:
