@@ -29,6 +29,19 @@ def blocks_of(rain, side):
     return rain.reshape(*lead, height // side, side, width // side, side).mean((-3, -1))
 
 
+def stop_after(monkeypatch, count):
+    """The command is interrupted once so many fields are written."""
+    save, left = parts.save_part, [count]
+
+    def stopping(*arguments):
+        if not left[0]:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        save(*arguments)
+
+    monkeypatch.setattr(ensemble_file, "save_part", stopping)
+
+
 def test_blocks_keep_their_means_and_what_is_in_them_is_new(whole, finer):
     with xr.open_dataset(whole) as before, xr.open_dataset(finer) as after:
         kept, drawn = before["precipitation"].values, after["precipitation"].values
@@ -86,15 +99,7 @@ def test_noise_is_neither_of_the_members_nor_of_another_seed(whole, small, finer
 def test_interrupted_it_goes_on_where_it_was(whole, small, finer, tmp_path, monkeypatch, capsys):
     output = tmp_path / "out.nc"
     words = [str(whole), str(small), "--output", str(output)]
-    save, left = parts.save_part, [4]
-
-    def stop_after_four(*arguments):
-        if not left[0]:
-            raise KeyboardInterrupt
-        left[0] -= 1
-        save(*arguments)
-
-    monkeypatch.setattr(ensemble_file, "save_part", stop_after_four)
+    stop_after(monkeypatch, 4)
     assert refine.main(words) == 130
     monkeypatch.undo()
     assert not output.exists()
@@ -174,15 +179,7 @@ def test_many_fields_at_once_are_those_alone_and_go_on_to_the_bit(
     straight, output = tmp_path / "straight.nc", tmp_path / "finer.nc"
     words = [str(path), str(small), "--batch", "8", "--output"]
     assert refine.main([*words, str(straight)]) == 0
-    save, left = parts.save_part, [17]
-
-    def stop(*arguments):
-        if not left[0]:
-            raise KeyboardInterrupt
-        left[0] -= 1
-        save(*arguments)
-
-    monkeypatch.setattr(ensemble_file, "save_part", stop)
+    stop_after(monkeypatch, 17)
     assert refine.main([*words, str(output)]) == 130
     monkeypatch.undo()
     assert refine.main([*words, str(output)]) == 0
@@ -204,15 +201,7 @@ def test_many_fields_at_once_are_those_alone_and_go_on_to_the_bit(
 def test_an_ensemble_that_changed_is_not_gone_on_with(whole, small, tmp_path, monkeypatch, capsys):
     _, path = pieces(whole, tmp_path, 3)
     words = [str(path), str(small), "--output", str(tmp_path / "finer.nc")]
-    save, left = parts.save_part, [2]
-
-    def stop(*arguments):
-        if not left[0]:
-            raise KeyboardInterrupt
-        left[0] -= 1
-        save(*arguments)
-
-    monkeypatch.setattr(ensemble_file, "save_part", stop)
+    stop_after(monkeypatch, 2)
     assert refine.main(words) == 130
     monkeypatch.undo()
     with netCDF4.Dataset(path, "a") as file:
