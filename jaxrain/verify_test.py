@@ -195,6 +195,8 @@ def test_errors_are_one_line_and_leave_nothing(tmp_path, capsys):
         ([str(tmp_path / "gone.nc"), "--report", report], "gone.nc: no such file"),
         ([str(a_file), "--report", report], "no NetCDF file"),
         ([str(path), "--report", str(a_file)], "is a file; expected a folder"),
+        ([str(path), "--report", str(a_file / "report")], f"{a_file} is no folder"),
+        ([str(path), "--report", "/proc/report"], "cannot be made there"),
         ([str(path), "--truth", str(a_file), "--report", report], "a_file"),
         ([str(path), "--stations", str(a_file), "--report", report], "a_file, line 1: columns"),
         ([str(path), "--beside", str(path), "--report", report], "expected NAME=FILE.nc"),

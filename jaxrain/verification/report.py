@@ -36,11 +36,14 @@ def report_folder(path: str | Path) -> Path:
     """The report's folder, not yet made: asked before the work, so that it is not done in vain.
 
     Raises:
-      InputError: a file lies there.
+      InputError: a file lies there, or above it.
     """
     folder = Path(path)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file; expected a folder for the report: give another")
+    nearest = next((each for each in folder.parents if each.exists()), Path())
+    if not nearest.is_dir():
+        raise InputError(f"--report {folder}: {nearest} is no folder; choose another")
     return folder
 
 
@@ -86,7 +89,10 @@ def write_report(
     attributes = {name: str(value) for name, value in forecast.attributes.items()}
     html = page.render(found, forecast.path.name, attributes, pictures, reel, gauges, notes)
     scores = scores_json(found, forecast.path.name, attributes, gauges, notes)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileNotFoundError:  # by a file system that holds what the kernel tells, as /proc
+        raise InputError(f"--report {folder}: cannot be made there; choose another") from None
     _write(folder / "scores.json", scores.encode())
     _write(folder / "maps.png", maps[0][2])
     _write(folder / "spectra.png", pictures.spectra)
