@@ -47,6 +47,23 @@ def add_config_arguments(parser: argparse.ArgumentParser, default: str | None = 
     )
 
 
+def add_drawing_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of a chain and of its tiles, which all that draws rain shares."""
+    parser.add_argument("--sampler", metavar="NAME", help="ddpm, ddim, dpmpp_2m, heun")
+    parser.add_argument("--steps", metavar="N", help="denoising steps of every member")
+    parser.add_argument(
+        "--eta", metavar="E", help="share of fresh noise in a step of ddim or heun, 0 to 1"
+    )
+    parser.add_argument(
+        "--sigma-max",
+        metavar="S",
+        help="most noise over signal, where the chain begins, in units of the scaled target",
+    )
+    parser.add_argument("--batch", metavar="B", help="tiles that the network sees at once")
+    parser.add_argument("--tile", metavar="PIXELS", help="edge of a tile")
+    parser.add_argument("--overlap", metavar="PIXELS", help="overlap of neighbouring tiles")
+
+
 def check_output(output: Path, *, overwrite: bool) -> None:
     """Makes sure that an ensemble can be written.
 

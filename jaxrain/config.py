@@ -6,7 +6,7 @@
 
 import dataclasses
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
@@ -175,6 +175,19 @@ def save_config(config: Config, path: Path) -> None:
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text(config_text(config), encoding="utf-8")
     partial.replace(path)
+
+
+def sample_overrides(given: Mapping[str, str | None], products: str | None) -> list[str]:
+    """The words that set what a command was given of the section `sample`.
+
+    Args:
+      given: by name; None for nothing.
+      products: names between commas, or none; None for nothing.
+    """
+    words = [override(f"sample.{key}", text) for key, text in given.items() if text is not None]
+    if products is not None:
+        words.append(f"sample.products=[{'' if products == 'none' else products}]")
+    return words
 
 
 def override(key: str, text: str) -> str:

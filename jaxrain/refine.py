@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jaxrain.allocator import keep_freed_memory
-from jaxrain.command import check_output, run_command
+from jaxrain.command import add_drawing_arguments, check_output, run_command
 from jaxrain.errors import InputError
 
 SETTINGS = (
@@ -32,15 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--output", required=True, metavar="FINER.nc", help="NetCDF file or .zarr store to write"
     )
-    parser.add_argument("--sampler", metavar="NAME", help="ddpm, ddim, dpmpp_2m, heun")
-    parser.add_argument("--steps", metavar="N", help="denoising steps of every member")
+    add_drawing_arguments(parser)
     parser.add_argument("--seed", metavar="K", help="of the noise, beside the seed of OUT.nc (0)")
-    parser.add_argument(
-        "--eta", metavar="E", help="share of fresh noise in a step of ddim or heun, 0 to 1"
-    )
-    parser.add_argument("--batch", metavar="B", help="tiles that the network sees at once")
-    parser.add_argument("--tile", metavar="PIXELS", help="edge of a tile")
-    parser.add_argument("--overlap", metavar="PIXELS", help="overlap of neighbouring tiles")
     parser.add_argument(
         "--calibrate",
         choices=("true", "false"),
@@ -56,11 +49,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--consistency",
         metavar="NAME",
         help="how far the mean of each block is held: off, soft or hard (hard)",
-    )
-    parser.add_argument(
-        "--sigma-max",
-        metavar="S",
-        help="most noise over signal, where the chain begins, in units of the scaled target",
     )
     parser.add_argument(
         "--epsilon-scale",
@@ -83,7 +71,7 @@ def _refine(arguments: argparse.Namespace) -> None:
     ensemble = Path(arguments.ensemble).resolve()
     if ensemble in (output.resolve(), *output.resolve().parents):
         raise InputError(f"--output {output} is the ensemble itself, or in it: choose another")
-    from jaxrain.config import override
+    from jaxrain.config import sample_overrides
     from jaxrain.downscaler import load
     from jaxrain.ensembles.products import parse_products
     from jaxrain.heeded import check_heeded
@@ -95,10 +83,7 @@ def _refine(arguments: argparse.Namespace) -> None:
         keep_compiled_programs()
         asked = {name: getattr(arguments, name) for name in SETTINGS}
         given = _UNLESS_GIVEN | {k: v for k, v in asked.items() if v is not None}
-        words = [override(f"sample.{name}", value) for name, value in given.items()]
-        if arguments.products is not None:
-            names = "" if arguments.products == "none" else arguments.products
-            words.append(f"sample.products=[{names}]")
+        words = sample_overrides(given, arguments.products)
         downscaler = load(arguments.run, words)
         check_heeded(downscaler, asked)
         if caveat := downscaler.caveat(downscaler.config.sample):

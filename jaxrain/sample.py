@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jaxrain.allocator import keep_freed_memory
-from jaxrain.command import check_output, run_command
+from jaxrain.command import add_drawing_arguments, check_output, run_command
 from jaxrain.errors import InputError
 
 if TYPE_CHECKING:
@@ -64,15 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="K",
         help="number of the first of them (0): each is as in a larger ensemble of the same seed",
     )
-    parser.add_argument("--sampler", metavar="NAME", help="ddpm, ddim, dpmpp_2m, heun")
-    parser.add_argument("--steps", metavar="N", help="denoising steps of every member")
+    add_drawing_arguments(parser)
     parser.add_argument("--seed", metavar="K", help="the same seed draws the same members")
-    parser.add_argument(
-        "--eta", metavar="E", help="share of fresh noise in a step of ddim or heun, 0 to 1"
-    )
-    parser.add_argument("--batch", metavar="B", help="tiles that the network sees at once")
-    parser.add_argument("--tile", metavar="PIXELS", help="edge of a tile")
-    parser.add_argument("--overlap", metavar="PIXELS", help="overlap of neighbouring tiles")
     parser.add_argument(
         "--calibrate",
         choices=("true", "false"),
@@ -95,11 +88,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--first-guess",
         metavar="RUN2",
         help="a run that draws in one step, from whose rain the chain goes on; with --sigma-max",
-    )
-    parser.add_argument(
-        "--sigma-max",
-        metavar="S",
-        help="most noise over signal, where the chain begins, in units of the scaled target",
     )
     parser.add_argument(
         "--epsilon-scale",
@@ -133,22 +121,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _sample(arguments: argparse.Namespace) -> None:
     output = Path(arguments.output)
     _check(arguments, output)
-    from jaxrain.config import override
+    from jaxrain.config import override, sample_overrides
     from jaxrain.downscaler import load
     from jaxrain.ensemble_file import write_ensemble
     from jaxrain.heeded import check_heeded
     from jaxrain.training.mesh import keep_compiled_programs
 
     keep_compiled_programs()
-    given = {f"sample.{name}": getattr(arguments, name) for name in SETTINGS}
-    words = [override(key, value) for key, value in given.items() if value is not None]
-    if arguments.products is not None:
-        names = "" if arguments.products == "none" else arguments.products
-        words.append(f"sample.products=[{names}]")
+    given = {name: getattr(arguments, name) for name in SETTINGS}
+    words = sample_overrides(given, arguments.products)
     if arguments.store:
         words.append(override("data.store", arguments.store))
     downscaler = load(arguments.run, words)
-    check_heeded(downscaler, {name: getattr(arguments, name) for name in SETTINGS})
+    check_heeded(downscaler, given)
     cases, origin = _cases(arguments, downscaler)
     config = downscaler.config.sample
     if caveat := downscaler.caveat(config):
